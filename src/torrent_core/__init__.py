@@ -1,0 +1,51 @@
+"""A sans-I/O BitTorrent core: events in, actions out, time as an argument.
+
+Start with ``Session`` (several torrents) or ``Torrent`` (one); ``torrent_core.events`` is
+what they take, ``torrent_core.actions`` what they want done.
+"""
+
+from .actions import Action
+from .deadlines import Deadline
+from .errors import (
+    BencodeError,
+    InvalidData,
+    LocalProtocolError,
+    MetainfoError,
+    ResumeError,
+    TorrentCoreError,
+    WireError,
+)
+from .events import Event
+from .metainfo import FileEntry, Metainfo, parse_torrent
+from .pieces import ActivePieceConfig
+from .session import Session, SessionConfig
+from .torrent import PeerStatus, Torrent, TorrentConfig, TorrentStatus
+from .types import Address, RandomSource, TorrentState
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Action",
+    "ActivePieceConfig",
+    "Address",
+    "BencodeError",
+    "Deadline",
+    "Event",
+    "FileEntry",
+    "InvalidData",
+    "LocalProtocolError",
+    "Metainfo",
+    "MetainfoError",
+    "PeerStatus",
+    "RandomSource",
+    "ResumeError",
+    "Session",
+    "SessionConfig",
+    "Torrent",
+    "TorrentConfig",
+    "TorrentCoreError",
+    "TorrentState",
+    "TorrentStatus",
+    "WireError",
+    "parse_torrent",
+]

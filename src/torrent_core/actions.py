@@ -1,0 +1,253 @@
+"""Everything a machine wants done, and everything it reports, as values.
+
+Actions are carried out in the order in which they stand in the list that ``handle``
+returned.  ``job`` numbers are unique within one torrent; the answer to a storage action
+repeats ``torrent`` and ``job``.  Reports want nothing done: they are for people and logs.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+from .types import (
+    Address,
+    BlockInfo,
+    CloseReason,
+    InfoHash,
+    LinkId,
+    ReleaseCause,
+    Span,
+    StorageFault,
+    TorrentState,
+)
+
+# --- The network ---------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Dial:
+    """Open a connection; answer with ``LinkOpened`` or ``DialFailed``."""
+
+    dial_id: int
+    address: Address
+
+
+@attrs.frozen
+class CancelDial:
+    """Give a dial up; it is answered all the same, by ``DialFailed`` or ``LinkOpened``."""
+
+    dial_id: int
+
+
+@attrs.frozen
+class Send:
+    """Send these bytes, after all earlier ones; report progress by ``Sent``."""
+
+    link: LinkId
+    data: bytes
+
+
+@attrs.frozen
+class Close:
+    """Send what is queued if that is quick, close, and answer with ``LinkClosed``."""
+
+    link: LinkId
+    reason: CloseReason
+    detail: str = ""
+
+
+# --- The storage ---------------------------------------------------------------------------
+
+
+@attrs.frozen
+class HashPiece:
+    """SHA-1 of a whole piece: of ``data`` if given, else of ``spans`` read from the files.
+
+    Answer: ``PieceHashed``.  ``data`` stays unchanged until it is answered.
+    """
+
+    torrent: InfoHash
+    job: int
+    piece: int
+    data: memoryview | None
+    spans: tuple[Span, ...]
+
+
+@attrs.frozen
+class WriteBlocks:
+    """Write each buffer to its span.  Answer: ``Written``.
+
+    The buffers stay unchanged until it is answered.
+    """
+
+    torrent: InfoHash
+    job: int
+    piece: int
+    chunks: tuple[tuple[Span, memoryview], ...]
+
+
+@attrs.frozen
+class ReadBlocks:
+    """Read these spans, joined.  Answer: ``BlocksRead``."""
+
+    torrent: InfoHash
+    job: int
+    piece: int
+    spans: tuple[Span, ...]
+
+
+@attrs.frozen
+class StatFiles:
+    """Size and modification time of every file.  Answer: ``FilesStated``."""
+
+    torrent: InfoHash
+    job: int
+
+
+@attrs.frozen
+class CreateFiles:
+    """Make each of these files exist, and cut it to its length where it is longer.
+
+    Answer: ``Written``.
+    """
+
+    torrent: InfoHash
+    job: int
+    files: tuple[int, ...]
+
+
+@attrs.frozen
+class SaveResume:
+    """Replace the resume file by ``data``, atomically, after all that was written is safe.
+
+    Not answered: a resume file that cannot be saved costs a re-check, nothing else.
+    """
+
+    torrent: InfoHash
+    data: bytes
+
+
+# --- Reports -------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class StateChanged:
+    """The torrent is now in this state."""
+
+    torrent: InfoHash
+    state: TorrentState
+
+
+@attrs.frozen
+class LinkReady:
+    """Handshake done: from now on the two sides talk about pieces."""
+
+    torrent: InfoHash
+    link: LinkId
+    address: Address
+    peer_id: bytes
+
+
+@attrs.frozen
+class LinkLost:
+    """A link ended, by our doing or not."""
+
+    torrent: InfoHash
+    link: LinkId
+    address: Address
+    reason: CloseReason
+    detail: str
+
+
+@attrs.frozen
+class PieceVerified:
+    """The piece is verified *and* written: ours, and announced from now on."""
+
+    torrent: InfoHash
+    piece: int
+
+
+@attrs.frozen
+class PieceFailed:
+    """The piece did not match its hash; these links contributed to it."""
+
+    torrent: InfoHash
+    piece: int
+    contributors: tuple[LinkId, ...]
+
+
+@attrs.frozen
+class BlocksReleased:
+    """Requests to this link are void, and the blocks free to be asked of others."""
+
+    torrent: InfoHash
+    link: LinkId
+    cause: ReleaseCause
+    blocks: tuple[BlockInfo, ...]
+
+
+@attrs.frozen
+class BlocksReassigned:
+    """Blocks that were released before are now asked of this link."""
+
+    torrent: InfoHash
+    link: LinkId
+    blocks: tuple[BlockInfo, ...]
+
+
+@attrs.frozen
+class DataWasted:
+    """Payload came that is of no use; ``why`` is a short phrase."""
+
+    torrent: InfoHash
+    link: LinkId
+    why: str
+    count: int
+
+
+@attrs.frozen
+class StorageTrouble:
+    """The storage failed; what is verified is kept, and it is tried again at ``retry_at``,
+    or not at all if that is None."""
+
+    torrent: InfoHash
+    fault: StorageFault
+    detail: str
+    retry_at: float | None
+
+
+@attrs.frozen
+class Warned:
+    """Something was ignored that a person may want to know."""
+
+    torrent: InfoHash
+    text: str
+
+
+@attrs.frozen
+class TorrentCompleted:
+    """Every wanted piece is verified and written."""
+
+    torrent: InfoHash
+
+
+LinkAction: TypeAlias = Dial | CancelDial | Send | Close
+StorageAction: TypeAlias = (
+    HashPiece | WriteBlocks | ReadBlocks | StatFiles | CreateFiles | SaveResume
+)
+Report: TypeAlias = (
+    StateChanged
+    | LinkReady
+    | LinkLost
+    | PieceVerified
+    | PieceFailed
+    | BlocksReleased
+    | BlocksReassigned
+    | DataWasted
+    | StorageTrouble
+    | Warned
+    | TorrentCompleted
+)
+Action: TypeAlias = LinkAction | StorageAction | Report

@@ -1,0 +1,203 @@
+"""Everything that can happen to a machine, as values.
+
+``Session`` and ``Torrent`` take these through ``handle(event, now)``.  Three groups: what
+the network did, what the storage answered, what the caller wants.  Buffers inside events
+are only read during ``handle``.
+
+What an adapter owes: events of one link in order; exactly one answer to each ``Dial`` and
+to each storage action; ``Sent`` as bytes leave; exactly one ``LinkClosed`` for each link,
+whoever closed it.  Between a ``Close`` action and its ``LinkClosed`` a link may still
+deliver bytes: they are ignored.  A second ``LinkClosed`` has no effect, as closing twice
+has none elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+from .metainfo import Metainfo
+from .types import Address, Buffer, FileStat, InfoHash, LinkId, StorageFault
+
+# --- The network ---------------------------------------------------------------------------
+
+
+@attrs.frozen
+class LinkOpened:
+    """A connection stands.  With ``dial_id``, it answers that ``Dial``; without, the peer
+    dialled us.  ``since`` is when it opened, if that was before now."""
+
+    link: LinkId
+    address: Address
+    dial_id: int | None = None
+    since: float | None = None
+
+
+@attrs.frozen
+class DialFailed:
+    """A ``Dial`` came to nothing, or was cancelled."""
+
+    dial_id: int
+    detail: str = ""
+
+
+@attrs.frozen
+class BytesReceived:
+    """Bytes in the order in which the link delivered them."""
+
+    link: LinkId
+    data: Buffer
+
+
+@attrs.frozen
+class Sent:
+    """So many of the bytes of earlier ``Send`` actions have left."""
+
+    link: LinkId
+    count: int
+
+
+@attrs.frozen
+class LinkClosed:
+    """The connection is gone, by whichever side; ``detail`` is empty for a clean end."""
+
+    link: LinkId
+    detail: str = ""
+
+
+@attrs.frozen
+class Tick:
+    """Nothing but time: the call owed at ``next_deadline()``."""
+
+
+# --- The storage ---------------------------------------------------------------------------
+
+
+@attrs.frozen
+class PieceHashed:
+    """Answers ``HashPiece``: the SHA-1 of the piece."""
+
+    torrent: InfoHash
+    job: int
+    digest: bytes
+
+
+@attrs.frozen
+class Written:
+    """Answers ``WriteBlocks`` or ``CreateFiles``: all of it is in the files."""
+
+    torrent: InfoHash
+    job: int
+
+
+@attrs.frozen
+class BlocksRead:
+    """Answers ``ReadBlocks``: exactly as many bytes as were asked for."""
+
+    torrent: InfoHash
+    job: int
+    data: Buffer
+
+
+@attrs.frozen
+class FilesStated:
+    """Answers ``StatFiles``: one entry per file of the torrent, None where it is missing."""
+
+    torrent: InfoHash
+    job: int
+    files: tuple[FileStat | None, ...]
+
+
+@attrs.frozen
+class StorageFailed:
+    """Answers any storage action that could not be carried out."""
+
+    torrent: InfoHash
+    job: int
+    fault: StorageFault
+    detail: str = ""
+
+
+# --- The caller ----------------------------------------------------------------------------
+
+
+@attrs.frozen
+class AddTorrent:
+    """Take a torrent into the session and start it.
+
+    ``resume`` is what an earlier ``SaveResume`` held.  ``priorities`` has one entry per
+    file, 0 (skip) or 1 (normal); None means all normal.
+    """
+
+    metainfo: Metainfo
+    resume: bytes | None = None
+    priorities: tuple[int, ...] | None = None
+
+
+@attrs.frozen
+class RemoveTorrent:
+    """Stop a torrent and, once it has stopped, forget it."""
+
+    torrent: InfoHash
+
+
+@attrs.frozen
+class StartTorrent:
+    """Check what is on disk against ``resume``, then download or seed."""
+
+    torrent: InfoHash
+    resume: bytes | None = None
+
+
+@attrs.frozen
+class StopTorrent:
+    """Close the links, store what is in memory, save resume data, end."""
+
+    torrent: InfoHash
+
+
+@attrs.frozen
+class Recheck:
+    """Forget what is verified and hash everything that is on disk."""
+
+    torrent: InfoHash
+
+
+@attrs.frozen
+class SetPriorities:
+    """New priorities, one per file: 0 (skip) or 1 (normal)."""
+
+    torrent: InfoHash
+    priorities: tuple[int, ...]
+
+
+@attrs.frozen
+class AddPeer:
+    """Dial this peer, and again with backoff for as long as the torrent runs."""
+
+    torrent: InfoHash
+    address: Address
+
+
+@attrs.frozen
+class DropPeer:
+    """Close the links to this peer and do not dial it again."""
+
+    torrent: InfoHash
+    address: Address
+
+
+LinkEvent: TypeAlias = LinkOpened | DialFailed | BytesReceived | Sent | LinkClosed
+StorageEvent: TypeAlias = PieceHashed | Written | BlocksRead | FilesStated | StorageFailed
+Command: TypeAlias = (
+    AddTorrent
+    | RemoveTorrent
+    | StartTorrent
+    | StopTorrent
+    | Recheck
+    | SetPriorities
+    | AddPeer
+    | DropPeer
+)
+Event: TypeAlias = LinkEvent | StorageEvent | Command | Tick

@@ -1,0 +1,192 @@
+"""Every bound the core keeps, in one place, each with the precedent it came from.
+
+``lt`` below means libtorrent-rasterbar 2.1.1.  Times are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+# --- Blocks and requests ---------------------------------------------------------------
+BLOCK_SIZE = 16 * 1024
+"""Unit of request.  BEP 3 suggests 2^14, and every client closes or ignores above it."""
+
+MAX_REQUEST_LENGTH = 16 * 1024
+"""Largest block we serve (lt: default_block_size; larger requests are rejected)."""
+
+MIN_PIPELINE = 2
+"""Floor of requests out on a link (lt: min_request_queue 2)."""
+
+INITIAL_PIPELINE = 4
+"""First depth of a new link, before its rate is known (lt starts at 4)."""
+
+MAX_PIPELINE = 500
+"""Most requests out on one link (lt: max_out_request_queue 500)."""
+
+PIPELINE_SECONDS = 3.0
+"""The pipeline holds so many seconds of the link's rate (lt: request_queue_time 3)."""
+
+MAX_REQQ = 1_000_000
+"""A ``reqq`` above this, or below 1, is absurd and ignored (lt believes anything)."""
+
+MAX_WITHDRAWN = 4 * MAX_PIPELINE
+"""Withdrawn requests remembered per link; the oldest goes first (lt: 2000 in flight)."""
+
+MAX_UNSOLICITED_BLOCKS = 512
+"""Blocks nobody asked for, before the link is closed.  BEP 6 would close at the first;
+honest peers race with our CANCEL, so most engines never do."""
+
+MAX_BLOCK_HOLDERS = 3
+"""Most links one block is asked of in end-game (lt: 2 to 3 in practice)."""
+
+# --- Deadlines ---------------------------------------------------------------------------
+REQUEST_TIMEOUT = 30.0
+"""The plan's default, and here the ceiling of every adaptive request deadline."""
+
+LATENESS_FLOOR = 2.0
+"""No link is called late before this much silence (as TCP's minimum RTO, RFC 6298, x 2)."""
+
+LATENESS_UNKNOWN = 10.0
+"""Patience with a link that never delivered (lt: piece_timeout 20, peer_timeout 120)."""
+
+OVERTAKEN_LIMIT = 8
+"""A request is lost when its link answered so many later ones (TCP: 3 duplicate ACKs)."""
+
+REFUSAL_BACKOFF = 2.0
+"""First pause of a (link, piece) after a REJECT or a timeout; doubles to the maximum."""
+
+MAX_REFUSAL_BACKOFF = 60.0
+"""Longest such pause (lt retries a rejecting peer after about a minute)."""
+
+MAX_REJECTIONS = 16
+"""REJECTs in a row before the whole link is left alone for a while (lt disconnects a
+non-choking peer after repeated rejects of what it asked)."""
+
+HANDSHAKE_TIMEOUT = 10.0
+"""From the link's opening to the whole handshake (lt: handshake_timeout 10)."""
+
+IDLE_TIMEOUT = 150.0
+"""Longest silence: BEP 3 sends keep-alives every two minutes, plus 30 s of grace."""
+
+KEEPALIVE_INTERVAL = 60.0
+"""We send a keep-alive after so long without anything else (lt: about 60)."""
+
+HAVE_DELAY = 0.1
+"""HAVEs are gathered for so long and sent in one go (lt batches per second tick)."""
+
+# --- Pieces and memory -------------------------------------------------------------------
+MAX_ACTIVE_PIECES = 20
+"""The plan's soft cap on pieces that still have blocks to ask for."""
+
+MAX_OPEN_BLOCKS = 2048
+"""The same cap in blocks: pieces may be small (lt: max 2048 partial blocks)."""
+
+MAX_BUFFERED_BYTES = 16 * 1024 * 1024
+"""The plan's memory budget for blocks that are not on disk yet."""
+
+CLEANUP_INTERVAL = 10.0
+"""Longest gap between checks for timeouts (the plan's clean-up interval)."""
+
+# --- Storage -----------------------------------------------------------------------------
+RESUME_INTERVAL = 10.0
+"""Resume data is saved this long after progress began to be unsaved (design, section 6)."""
+
+MAX_CHECKS_IN_FLIGHT = 4
+"""Pieces being re-hashed at once while checking (lt: checking_mem_usage 8 MiB)."""
+
+STORAGE_RETRY = 5.0
+"""First pause after a failed write or read; doubles to the maximum."""
+
+MAX_STORAGE_RETRY = 60.0
+"""Longest pause between tries at a failing disk (lt gives up at once; a user frees space)."""
+
+# --- Links and dialling --------------------------------------------------------------------
+MAX_LINKS = 200
+"""Links of one session (lt: connections_limit 200)."""
+
+MAX_HALF_OPEN = 32
+"""Dials under way at once (lt: half-open was 8 on old Windows, 100 now)."""
+
+MAX_PENDING_HANDSHAKES = 64
+"""Incoming links that have not named their torrent yet."""
+
+INCOMING_SHARE = 0.75
+"""Share of the links that may be incoming: strangers must not take all (lt: none; many
+clients keep a tenth to a half for outgoing links)."""
+
+MAX_LINKS_PER_ADDRESS = 8
+"""Links from one public address (lt allows 1; several people share a NAT)."""
+
+MAX_LINKS_PER_LOCAL_ADDRESS = 128
+"""The same on loopback and private ranges, so that swarms on one host work."""
+
+DIAL_TIMEOUT = 10.0
+"""A dial that has not answered is cancelled (lt: peer_connect_timeout 15)."""
+
+REDIAL_BASE = 1.0
+"""First pause before a named peer is dialled again; doubles to the maximum."""
+
+REDIAL_MAX = 300.0
+"""Longest pause between dials of one peer (hardening: five minutes)."""
+
+STABLE_LINK = 30.0
+"""A link that lived this long clears its address's backoff."""
+
+# --- Choking and uploads -------------------------------------------------------------------
+UPLOAD_SLOTS = 8
+"""Interested links unchoked at once (lt: unchoke_slots_limit 8)."""
+
+CHOKE_INTERVAL = 10.0
+"""Time between choking rounds (BEP 3)."""
+
+OPTIMISTIC_INTERVAL = 30.0
+"""Time between changes of the optimistic unchoke (BEP 3)."""
+
+MAX_UPLOAD_QUEUE = 2000
+"""REQUESTs queued from one link; more are rejected (lt: max_allowed_in_request_queue)."""
+
+SEND_WATERMARK = 1024 * 1024
+"""Blocks are read for a link while fewer bytes than this wait to be sent (lt:
+send_buffer_watermark 500 KiB, raised on fast links)."""
+
+MAX_READ_AHEAD = 256 * 1024
+"""Neighbouring requests served by one read (lt: read_cache_line_size 32 blocks)."""
+
+# --- Wire ----------------------------------------------------------------------------------
+MAX_EXTENDED_MESSAGE = 64 * 1024
+"""Largest BEP 10 message taken in before its own extension's limit."""
+
+MAX_UNKNOWN_MESSAGES = 256
+"""Messages of an unknown id that are ignored, before the link is closed."""
+
+ALLOWED_FAST_COUNT = 10
+"""Size of the allowed-fast set we grant (BEP 6 suggests 10)."""
+
+MAX_ALLOWED_FAST = 1000
+"""Allowed-fast and suggested pieces remembered from one link."""
+
+# --- Bencode and torrent files ---------------------------------------------------------------
+MAX_BENCODE_DEPTH = 100
+"""Nesting (lt: bdecode depth_limit 100)."""
+
+MAX_BENCODE_TOKENS = 3_000_000
+"""Values in one document (lt: max_decode_tokens 3,000,000)."""
+
+MAX_INTEGER_DIGITS = 20
+"""Characters of an integer, sign included; 64 bits need no more."""
+
+MAX_TORRENT_BYTES = 64 * 1024 * 1024
+"""Largest .torrent (lt: 10 MB, which cannot hold its own limit of pieces)."""
+
+MAX_PIECES = 2_097_152
+"""Pieces of one torrent (lt: max_pieces 0x200000)."""
+
+MAX_PIECE_LENGTH = 2**29
+"""Longest piece (lt: 512 MiB)."""
+
+MAX_FILES = 250_000
+"""Files of one torrent; no precedent has a bound but size."""
+
+MAX_PATH_DEPTH = 100
+"""Elements of one path (lt: 100)."""
+
+MAX_PATH_ELEMENT = 240
+"""Bytes of one path element in UTF-8, below every common file system's 255 (lt: 240)."""

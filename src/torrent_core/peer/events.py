@@ -1,0 +1,176 @@
+"""What a connection tells the torrent, one value per thing that happened.
+
+``receive`` yields these in wire order, each before the next message is looked at.  Buffers
+inside them are valid until the iteration is resumed.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+import attrs
+
+from ..linkstate import LinkState
+from ..types import CloseReason
+from ..wire.extended import ExtendedHandshake
+from ..wire.handshake import Handshake
+
+
+class BlockSink(Protocol):
+    """Where the payload of a block goes that does not arrive in one input."""
+
+    def open_block(
+        self, state: LinkState, index: int, begin: int, length: int
+    ) -> memoryview | None:
+        """A place of exactly ``length`` bytes for the block, or None to have it dropped.
+
+        The view is this link's alone until ``BlockReceived`` has been yielded or
+        ``detach_block()`` was called.  The range lies inside the torrent; whether it was
+        ever asked for is for the sink to judge.
+        """
+        ...
+
+
+# --- Frequent ------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class BlockReceived:
+    """BEP 3, piece.  ``data`` is a view on the input when the payload came in one, else the
+    sink's view, or None when that refused or was detached.  ``length`` is in bytes."""
+
+    index: int
+    begin: int
+    length: int
+    data: memoryview | None
+
+
+@attrs.frozen
+class PiecesGained:
+    """The peer has these pieces (a bit set) that it had not named before.
+
+    BEP 3, have and bitfield; BEP 6, have all.
+    """
+
+    pieces: int
+
+
+@attrs.frozen
+class UploadRequested:
+    """BEP 3, request: valid, and already in the upload queue."""
+
+    index: int
+    begin: int
+    length: int
+
+
+@attrs.frozen
+class UploadCancelled:
+    """BEP 3, cancel: the request is no longer wanted, and rejected where BEP 6 is agreed."""
+
+    index: int
+    begin: int
+    length: int
+
+
+@attrs.frozen
+class RequestRejected:
+    """BEP 6, reject request: that one request will not be answered by a block."""
+
+    index: int
+    begin: int
+    length: int
+
+
+# --- Changes of state ------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Choked:
+    """The peer began to choke us.  Without BEP 6 every request to it is void."""
+
+
+@attrs.frozen
+class Unchoked:
+    """The peer stopped choking us."""
+
+
+@attrs.frozen
+class InterestChanged:
+    """The peer became interested in what we have, or lost its interest."""
+
+    interested: bool
+
+
+@attrs.frozen
+class FastAllowed:
+    """BEP 6, allowed fast: we may request this piece although choked."""
+
+    index: int
+
+
+@attrs.frozen
+class PieceSuggested:
+    """BEP 6, suggest piece: the peer would like us to fetch this one first."""
+
+    index: int
+
+
+# --- Rare ------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class HandshakeDone:
+    """Both handshakes are through; from here on the two sides talk about pieces."""
+
+    handshake: Handshake
+    """The peer's."""
+
+
+@attrs.frozen
+class ExtensionHandshake:
+    """BEP 10, extended message 0: what the peer said of itself, unusable fields left out."""
+
+    value: ExtendedHandshake
+
+
+@attrs.frozen
+class ExtensionMessage:
+    """BEP 10, any other extended message.  ``ext_id`` is a number of our own choosing."""
+
+    ext_id: int
+    payload: bytes
+
+
+@attrs.frozen
+class PortReceived:
+    """BEP 5, port: UDP port of the peer's DHT node, never 0."""
+
+    port: int
+
+
+@attrs.frozen
+class Fault:
+    """The link must be closed.  Always the last event; later input is ignored."""
+
+    reason: CloseReason
+    detail: str
+
+
+PeerEvent: TypeAlias = (
+    BlockReceived
+    | PiecesGained
+    | UploadRequested
+    | UploadCancelled
+    | RequestRejected
+    | Choked
+    | Unchoked
+    | InterestChanged
+    | FastAllowed
+    | PieceSuggested
+    | HandshakeDone
+    | ExtensionHandshake
+    | ExtensionMessage
+    | PortReceived
+    | Fault
+)

@@ -1,0 +1,203 @@
+"""From a stream of bytes to messages, in place.
+
+This is the hot path.  Work is per message, never per byte: messages are read where they lie
+in the input, and of an input's last, incomplete message only what has come is kept.  The
+payload of an incomplete PIECE is not even kept here: once its header is in, it goes straight
+to where the block belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from ..bitfield import wire_length
+from ..errors import WireError
+from ..geometry import Geometry
+from ..limits import MAX_REQUEST_LENGTH
+from ..linkstate import LinkState
+from ..wire.messages import (
+    BITFIELD,
+    BODY_LENGTHS,
+    PIECE,
+    PIECE_HEADER,
+    PIECE_OVERHEAD,
+    PREFIX,
+    check_length,
+    max_message_length,
+)
+from .events import BlockReceived, BlockSink, PeerEvent
+
+Handler: TypeAlias = Callable[[memoryview], PeerEvent | None]
+"""Takes the fields of a message whose length is right; raises WireError for what they say."""
+
+_PREFIX = PREFIX.size
+_WITH_ID = _PREFIX + 1
+_HEADER = PIECE_HEADER.size
+
+
+class _Arriving:
+    """A block of which only a part has come."""
+
+    __slots__ = ("begin", "filled", "index", "length", "target")
+
+    def __init__(self, index: int, begin: int, length: int, target: memoryview | None) -> None:
+        self.index = index
+        self.begin = begin
+        self.length = length
+        self.target = target
+        self.filled = 0
+
+    def fill(self, data: memoryview) -> int:
+        """Take what is still missing from the start of ``data``; returns how much that was."""
+        count = min(len(data), self.length - self.filled)
+        if self.target is not None:
+            self.target[self.filled : self.filled + count] = data[:count]
+        self.filled += count
+        return count
+
+
+class Framer:
+    """Splits the input of one link.  ``handlers`` has one entry for each of the 256 ids."""
+
+    __slots__ = (
+        "_arriving",
+        "_bounds",
+        "_geometry",
+        "_handlers",
+        "_limit",
+        "_sink",
+        "_state",
+        "_tail",
+    )
+
+    def __init__(
+        self, state: LinkState, geometry: Geometry, sink: BlockSink, handlers: list[Handler]
+    ) -> None:
+        self._state = state
+        self._geometry = geometry
+        self._sink = sink
+        self._handlers = handlers
+        self._limit = max_message_length(geometry.piece_count)
+        self._bounds = _bounds(geometry)
+        self._tail = bytearray()
+        self._arriving: _Arriving | None = None
+
+    def split(self, data: memoryview, now: float) -> Iterator[PeerEvent]:
+        """What the messages that end in ``data`` mean, one after the other.
+
+        Raises WireError at the first that breaks the protocol, after all that came before it.
+        """
+        # Nearly everything that ever comes is a whole block of a piece that is not the last.
+        # These are dealt with in the loop, where each call saved counts; ``_act`` would do
+        # for them too, and does for all else.
+        at, end = 0, len(data)
+        unpack, add_bytes = PIECE_HEADER.unpack_from, self._state.down.add
+        last, piece_length = self._geometry.piece_count - 1, self._geometry.piece_length
+        if self._tail or self._arriving is not None:
+            at, event = self._resume(data, now)
+            if event is not None:
+                yield event
+        while at < end:
+            if end - at > _HEADER and data[at + _PREFIX] == PIECE:
+                length, _, index, begin = unpack(data, at)
+                stop, size = at + _PREFIX + length, length - PIECE_OVERHEAD
+                fits = index < last and begin + size <= piece_length
+                if fits and stop <= end and 0 < size <= MAX_REQUEST_LENGTH:
+                    at = stop
+                    add_bytes(size, now)
+                    yield BlockReceived(index, begin, size, data[stop - size : stop])
+                    continue
+            ready = at + self._need(data[at : at + _WITH_ID])
+            if ready > end:
+                break
+            taken, event = self._act(data[at:ready], data[ready:], now)
+            at = ready + taken
+            if event is not None:
+                yield event
+        self._tail += data[at:]
+
+    def detach(self) -> None:
+        """Write no more to the sink's view; the rest of that block is dropped."""
+        if self._arriving is not None:
+            self._arriving.target = None
+
+    def _need(self, head: memoryview | bytearray) -> int:
+        """How many bytes from its start a message needs before it can be acted on.
+
+        Judges what is there: a length as soon as the prefix is in, an id as soon as that is.
+        """
+        if len(head) < _PREFIX:
+            return _PREFIX
+        length: int = PREFIX.unpack_from(head)[0]
+        if length > self._limit:
+            raise WireError(f"message of {length} bytes", "message length")
+        if length == 0:
+            return _PREFIX
+        if len(head) < _WITH_ID:
+            return _WITH_ID
+        message_id = head[_PREFIX]
+        check_length(message_id, length, self._bounds[message_id])
+        return _HEADER if message_id == PIECE else _PREFIX + length
+
+    def _act(
+        self, message: memoryview, rest: memoryview, now: float
+    ) -> tuple[int, PeerEvent | None]:
+        """Act on a message that has what it needs; also returns how much of ``rest`` it took."""
+        if len(message) == _PREFIX:
+            return 0, None
+        if message[_PREFIX] == PIECE:
+            return self._begin_block(message, rest, now)
+        return 0, self._handlers[message[_PREFIX]](message[_WITH_ID:])
+
+    def _begin_block(
+        self, header: memoryview, rest: memoryview, now: float
+    ) -> tuple[int, PeerEvent | None]:
+        length, _, index, begin = PIECE_HEADER.unpack(header)
+        size = length - PIECE_OVERHEAD
+        if not self._geometry.contains(index, begin, size):
+            raise WireError(f"block of {size} bytes at {begin} of piece {index}", "piece")
+        if len(rest) >= size:
+            self._state.down.add(size, now)
+            return size, BlockReceived(index, begin, size, rest[:size])
+        target = self._sink.open_block(self._state, index, begin, size)
+        self._arriving = _Arriving(index, begin, size, target)
+        return self._arriving.fill(rest), None
+
+    def _resume(self, data: memoryview, now: float) -> tuple[int, PeerEvent | None]:
+        """Go on with what the last input left unfinished; also returns how much was taken."""
+        if self._arriving is not None:
+            return self._continue_block(self._arriving, data, now)
+        at = 0
+        need = self._need(self._tail)
+        while len(self._tail) < need:
+            if at == len(data):
+                return at, None
+            more = data[at : at + need - len(self._tail)]
+            self._tail += more
+            at += len(more)
+            need = self._need(self._tail)
+        # A copy, since a handler's view would keep the tail from being reused.
+        message = memoryview(bytes(self._tail))
+        self._tail.clear()
+        taken, event = self._act(message, data[at:], now)
+        return at + taken, event
+
+    def _continue_block(
+        self, block: _Arriving, data: memoryview, now: float
+    ) -> tuple[int, PeerEvent | None]:
+        taken = block.fill(data)
+        if block.filled < block.length:
+            return taken, None
+        self._arriving = None
+        self._state.down.add(block.length, now)
+        return taken, BlockReceived(block.index, block.begin, block.length, block.target)
+
+
+def _bounds(geometry: Geometry) -> list[tuple[int, int]]:
+    """Least and greatest body length for each of the 256 ids, in this torrent."""
+    anything = (1, max_message_length(geometry.piece_count))
+    bounds = [BODY_LENGTHS.get(message_id, anything) for message_id in range(256)]
+    bitfield = 1 + wire_length(geometry.piece_count)
+    bounds[BITFIELD] = (bitfield, bitfield)
+    return bounds

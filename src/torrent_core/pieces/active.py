@@ -1,0 +1,280 @@
+"""All download state of one piece, in one object: inspect it and you know everything.
+
+Three facts per block: has it been received (from whom), who has been asked for it, and is
+it free to be asked for.  The third is derived from the first two inside the mutators and
+nowhere else.  A *probe*, the single request of a link that went silent, leaves its block
+free: others may have it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from itertools import count
+from typing import TypeAlias
+
+import attrs
+
+from ..bitfield import indices, lowest
+from ..errors import LocalProtocolError
+from ..limits import BLOCK_SIZE
+from ..types import BlockInfo, Buffer
+
+
+@attrs.define(eq=False)
+class RequestInfo:
+    """One block asked of one link."""
+
+    link: int
+    """Ordinal of the link."""
+    piece: ActivePiece
+    block: int
+    """Index of the block within its piece."""
+    sent_at: float
+    deadline: float
+    """When it counts as lost; fixed when it was sent."""
+    serial: int
+    """Position among all requests ever sent to this link."""
+    probe: bool = False
+    """Sent to a snubbed link; does not keep others from asking."""
+    overtaken: int = 0
+    """Later requests to the same link that were answered before this one."""
+
+    @property
+    def info(self) -> BlockInfo:
+        """The block as REQUEST names it."""
+        return self.piece.block_info(self.block)
+
+
+class Stage(Enum):
+    """Where a piece is on its way to the disk."""
+
+    DOWNLOADING = "downloading"
+    FLUSHING = "being stored, to be hashed from storage"
+    HASHING = "being hashed"
+    WRITING = "being written"
+
+
+class ActivePiece:
+    """One piece being downloaded; ``length`` in bytes, blocks counted from zero.
+
+    ``buffer`` must be at least ``length`` long; blocks are copied into it once, so that
+    ``assemble`` is a view.  Links are named by their ordinals.
+    """
+
+    __slots__ = (
+        "all_blocks",
+        "blocks_needed",
+        "buffer",
+        "claims",
+        "free",
+        "index",
+        "last_activity",
+        "length",
+        "owner",
+        "received",
+        "released",
+        "requests",
+        "senders",
+        "stage",
+        "storage",
+        "stored",
+    )
+
+    def __init__(
+        self, index: int, length: int, now: float = 0.0, storage: bytearray | None = None
+    ) -> None:
+        self.index = index
+        self.length = length
+        self.blocks_needed = -(-length // BLOCK_SIZE)
+        self.all_blocks = (1 << self.blocks_needed) - 1
+        """Set of all blocks."""
+        self.storage = bytearray(length) if storage is None else storage
+        self.buffer = memoryview(self.storage)[:length]
+        self.received = 0
+        """Set of blocks received, in memory or stored."""
+        self.stored = 0
+        """Set of received blocks that lie in the files and not in the buffer."""
+        self.free = self.all_blocks
+        """Set of blocks neither received nor asked for (but by a probe)."""
+        self.released = 0
+        """Set of free blocks that had been asked for before, in vain."""
+        self.requests: dict[int, list[RequestInfo]] = {}
+        self.senders: dict[int, int] = {}
+        """Who sent each received block."""
+        self.claims: dict[int, int] = {}
+        """Which link is writing a block into the buffer right now."""
+        self.owner: int | None = None
+        """The link that works on it by preference; nobody is kept out by that."""
+        self.stage = Stage.DOWNLOADING
+        self.last_activity = now
+
+    # --- Queries -----------------------------------------------------------------------
+
+    @property
+    def have_all_blocks(self) -> bool:
+        """Whether every block is received."""
+        return self.received == self.all_blocks
+
+    @property
+    def blocks_received(self) -> int:
+        """How many blocks are received."""
+        return self.received.bit_count()
+
+    @property
+    def in_memory(self) -> int:
+        """Set of blocks whose only copy is in the buffer."""
+        return self.received & ~self.stored
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes of blocks in the buffer."""
+        return sum(self.block_length(block) for block in indices(self.in_memory))
+
+    def has_block(self, block: int) -> bool:
+        """Whether the block is received."""
+        return bool(self.received >> block & 1)
+
+    def is_requested(self, block: int) -> bool:
+        """Whether any link has been asked for the block and may still answer in time."""
+        return block in self.requests
+
+    def block_length(self, block: int) -> int:
+        """Bytes of the block; only the last one may be shorter."""
+        return min(BLOCK_SIZE, self.length - block * BLOCK_SIZE)
+
+    def block_info(self, block: int) -> BlockInfo:
+        """The block as REQUEST names it."""
+        return BlockInfo(self.index, block * BLOCK_SIZE, self.block_length(block))
+
+    def block_view(self, block: int) -> memoryview:
+        """The block's place in the buffer, writable."""
+        begin = block * BLOCK_SIZE
+        return self.buffer[begin : begin + BLOCK_SIZE]
+
+    def get_needed_blocks(self, max_blocks: int | None = None) -> list[BlockInfo]:
+        """Blocks that are free to be asked for, first ones first."""
+        free = indices(self.free)
+        return [
+            self.block_info(block) for block, _ in zip(free, _counted(max_blocks), strict=False)
+        ]
+
+    def get_contributing_peers(self) -> tuple[int, ...]:
+        """Links that sent received blocks, in order of their first block."""
+        return tuple(dict.fromkeys(self.senders.values()))
+
+    def holders(self, block: int) -> int:
+        """Links that have been asked for the block, probes not counted."""
+        return sum(not info.probe for info in self.requests.get(block, ()))
+
+    # --- Requests ----------------------------------------------------------------------
+
+    def add_request(self, info: RequestInfo) -> None:
+        """A link has been asked for a block."""
+        held = self.requests.get(info.block)
+        if held is None:
+            self.requests[info.block] = [info]
+        else:
+            held.append(info)
+        if not info.probe:
+            self.add_holder(info)
+
+    def add_holder(self, info: RequestInfo) -> None:
+        """The request keeps others from asking for its block (a probe does not)."""
+        bit = 1 << info.block
+        self.free &= ~bit
+        self.released &= ~bit
+
+    def remove_request(self, info: RequestInfo) -> None:
+        """The request is void; its block is free again if nobody else holds it."""
+        held = self.requests[info.block]
+        held.remove(info)
+        if not held:
+            del self.requests[info.block]
+        bit = 1 << info.block
+        if not self.received & bit and not self.holders(info.block):
+            self.free |= bit
+            self.released |= bit
+
+    def clear_requests_for_peer(self, link: int) -> list[RequestInfo]:
+        """Void every request of one link; returns them, in order of blocks."""
+        return self._clear(lambda info: info.link == link)
+
+    def check_timeouts(self, now: float) -> list[RequestInfo]:
+        """Void every request whose deadline has passed; returns them, in order of blocks."""
+        return self._clear(lambda info: info.deadline <= now)
+
+    def _clear(self, gone: _Test) -> list[RequestInfo]:
+        cleared = [info for held in self.requests.values() for info in held if gone(info)]
+        for info in cleared:
+            self.remove_request(info)
+        return cleared
+
+    # --- Blocks ------------------------------------------------------------------------
+
+    def add_block(
+        self, block: int, data: Buffer, link: int, now: float
+    ) -> tuple[RequestInfo, ...] | None:
+        """Take a block in; returns the other links' requests for it, or None if it is a
+        duplicate (and then nothing has changed).
+
+        The requests for the block are forgotten, so the ones returned are owed a CANCEL.
+        Bytes that the link wrote into its claimed place are not copied again.
+        Raises LocalProtocolError for a length that is not the block's.
+        """
+        if len(data) != self.block_length(block):
+            raise LocalProtocolError(f"block {block} of piece {self.index}: wrong length")
+        bit = 1 << block
+        if self.received & bit:
+            return None
+        if self.claims.get(block) != link:
+            begin = block * BLOCK_SIZE
+            self.buffer[begin : begin + len(data)] = data
+        self.claims.pop(block, None)
+        self.received |= bit
+        self.free &= ~bit
+        self.released &= ~bit
+        self.senders[block] = link
+        self.last_activity = now
+        held = self.requests.pop(block, None)
+        if held is None or (len(held) == 1 and held[0].link == link):
+            return _NOBODY
+        return tuple(info for info in held if info.link != link)
+
+    def mark_stored(self, blocks: int) -> None:
+        """These received blocks now lie in the files."""
+        self.stored |= blocks & self.received
+
+    def restore(self, blocks: int) -> None:
+        """These blocks lie in the files since an earlier run."""
+        self.received |= blocks
+        self.stored |= blocks
+        self.free &= ~blocks
+
+    def reset(self) -> None:
+        """Forget every block: the piece failed its hash and starts over."""
+        self.received = self.stored = self.released = 0
+        self.free = self.all_blocks
+        for block in self.requests:
+            if self.holders(block):
+                self.free &= ~(1 << block)
+        self.senders.clear()
+        self.stage = Stage.DOWNLOADING
+
+    def assemble(self) -> memoryview:
+        """The whole piece, as a view on the buffer.
+
+        Raises LocalProtocolError while blocks are missing or only in the files.
+        """
+        if self.in_memory != self.all_blocks:
+            missing = lowest(self.all_blocks & ~self.in_memory)
+            raise LocalProtocolError(f"piece {self.index}: block {missing} is not in memory")
+        return self.buffer
+
+
+_Test: TypeAlias = Callable[[RequestInfo], bool]
+_NOBODY: tuple[RequestInfo, ...] = ()
+
+
+def _counted(limit: int | None) -> Iterable[int]:
+    return count() if limit is None else range(limit)

@@ -1,0 +1,304 @@
+"""The pieces being downloaded, made on demand within a memory budget, and who was asked
+for what.
+
+The request book has two indices, by piece (``ActivePiece.requests``) and by link
+(``LinkRequests.out``).  Both change here and nowhere else, so they cannot drift apart: a
+separate counter of requests out once drifted to 23,715 against a limit of 50 in another
+engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..budget import Budget
+from ..deadlines import Deadlines
+from ..errors import LocalProtocolError
+from ..geometry import Geometry
+from ..limits import BLOCK_SIZE
+from ..linkstate import LinkState
+from ..registry import Registry
+from ..types import BlockInfo, InfoHash
+from .active import ActivePiece, RequestInfo, Stage
+from .config import ActivePieceConfig
+from .requests import LinkRequests
+
+ALWAYS_ADMITTED = 2
+"""Pieces a torrent may hold whatever the budget says: one to fetch, one to finish."""
+
+
+class ActivePieceManager:
+    """Active pieces by index, and the request books of all links by ordinal.
+
+    ``on_activated`` and ``on_deactivated`` tell the picker that a piece became active or
+    ceased to be.  ``on_detach`` tells a link that the place it
+    is writing a block into is no longer its own.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_deadlines",
+        "_geometry",
+        "_on_activated",
+        "_on_deactivated",
+        "_on_detach",
+        "_owner",
+        "_pieces",
+        "_pool",
+        "config",
+        "links",
+        "open",
+        "owned",
+    )
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        config: ActivePieceConfig | None = None,
+        *,
+        budget: Budget | None = None,
+        owner: InfoHash = b"",
+        on_activated: Callable[[int], None] = lambda index: None,
+        on_deactivated: Callable[[int], None] = lambda index: None,
+        on_detach: Callable[[int], None] = lambda link: None,
+    ) -> None:
+        self.config = config or ActivePieceConfig()
+        self._geometry = geometry
+        self._budget = budget or Budget(self.config.max_buffered_bytes)
+        self._owner = owner
+        self._on_activated = on_activated
+        self._on_deactivated = on_deactivated
+        self._on_detach = on_detach
+        self._pieces: Registry[int, ActivePiece] = Registry(create=self._make)
+        self._pool: list[bytearray] = []
+        self._deadlines: Deadlines[int] = Deadlines()
+        self.links: dict[int, LinkRequests] = {}
+        """The request book of each link, by ordinal."""
+        self.open = 0
+        """Set of active pieces with blocks that are free to be asked for."""
+        self.owned = 0
+        """Set of active pieces that some link works on by preference."""
+
+    # --- Pieces ------------------------------------------------------------------------
+
+    def get_or_create(self, index: int, now: float) -> ActivePiece | None:
+        """The active piece ``index``, made now if memory allows; None if it does not."""
+        piece = self._pieces.get(index)
+        if piece is not None:
+            return piece
+        size = self._geometry.piece_size(index)
+        force = len(self._pieces) < ALWAYS_ADMITTED
+        if not self._budget.take(size, self._owner, force=force):
+            return None
+        piece = self._pieces.get_or_create(index)
+        piece.last_activity = now
+        self.open |= 1 << index
+        self._on_activated(index)
+        return piece
+
+    def get(self, index: int) -> ActivePiece | None:
+        """The active piece ``index``, or None."""
+        return self._pieces.get(index)
+
+    def has(self, index: int) -> bool:
+        """Whether piece ``index`` is active."""
+        return index in self._pieces
+
+    def remove(self, index: int) -> list[RequestInfo]:
+        """Let a piece go, done or not; returns the requests for it that were out.
+
+        Those are withdrawn, and owed a CANCEL.  No effect if the piece is not active.
+        """
+        piece = self._pieces.remove(index)
+        if piece is None:
+            return []
+        orphans = [info for held in piece.requests.values() for info in held]
+        for info in orphans:
+            self.withdraw(info)
+        self.break_claims(piece)
+        self.disown(piece)
+        self.open &= ~(1 << index)
+        self._recycle(piece)
+        self._on_deactivated(index)
+        return orphans
+
+    @property
+    def blocks_per_piece(self) -> int:
+        """Blocks of every piece but the last."""
+        return self._geometry.blocks_per_piece
+
+    @property
+    def active_indices(self) -> list[int]:
+        """Indices of the active pieces, oldest first."""
+        return self._pieces.keys()
+
+    @property
+    def active_pieces(self) -> list[ActivePiece]:
+        """The active pieces, oldest first."""
+        return self._pieces.active
+
+    @property
+    def active_count(self) -> int:
+        """How many pieces are active."""
+        return len(self._pieces)
+
+    @property
+    def total_buffered_bytes(self) -> int:
+        """Bytes of buffers allocated under the budget: O(1)."""
+        return self._budget.used
+
+    def own(self, piece: ActivePiece, link: LinkRequests) -> None:
+        """``link`` works on ``piece`` from now on, and on no other."""
+        if link.current is not None:
+            self.disown(link.current)
+        link.current = piece
+        piece.owner = link.state.ordinal
+        self.owned |= 1 << piece.index
+
+    def disown(self, piece: ActivePiece) -> None:
+        """Nobody works on ``piece`` by preference any longer."""
+        if piece.owner is None:
+            return
+        link = self.links.get(piece.owner)
+        if link is not None and link.current is piece:
+            link.current = None
+        piece.owner = None
+        self.owned &= ~(1 << piece.index)
+
+    def refresh(self, piece: ActivePiece) -> None:
+        """Put ``piece`` among the open ones, or out of them, as its free blocks say."""
+        bit = 1 << piece.index
+        if bool(self.open & bit) != bool(piece.free and piece.stage is Stage.DOWNLOADING):
+            self.open ^= bit
+
+    # --- Requests ----------------------------------------------------------------------
+
+    def add_link(self, state: LinkState, now: float) -> LinkRequests:
+        """Open the request book of a link."""
+        if state.ordinal in self.links:
+            raise LocalProtocolError(f"link {state.ordinal} has a request book already")
+        requests = self.links[state.ordinal] = LinkRequests(state, now)
+        return requests
+
+    def remove_link(self, ordinal: int) -> list[RequestInfo]:
+        """Close the book of a link; returns the requests that became void.  Idempotent."""
+        requests = self.links.get(ordinal)
+        if requests is None:
+            return []
+        void = self.clear_requests_for_peer(ordinal)
+        self.unclaim(requests)
+        if requests.current is not None:
+            self.disown(requests.current)
+        del self.links[ordinal]
+        return void
+
+    def request(
+        self, link: LinkRequests, piece: ActivePiece, blocks: Iterable[int], now: float
+    ) -> list[BlockInfo]:
+        """Note that ``link`` is asked for these blocks; returns them as REQUEST names them."""
+        base = piece.index * self._geometry.blocks_per_piece
+        slack = self.config.request_timeout
+        asked = []
+        for block in blocks:
+            piece.add_request(link.ask(base + block, piece, block, now, slack))
+            asked.append(piece.block_info(block))
+        self.refresh(piece)
+        self.rearm(link)
+        return asked
+
+    def key(self, index: int, begin: int) -> int:
+        """The number of a block over the whole torrent."""
+        return index * self._geometry.blocks_per_piece + begin // BLOCK_SIZE
+
+    def forget(self, info: RequestInfo) -> None:
+        """The peer will not answer this request (REJECT, or CHOKE without BEP 6)."""
+        link = self.links[info.link]
+        del link.out[self.key_of(info)]
+        self._release(link, info)
+
+    def withdraw(self, info: RequestInfo) -> None:
+        """We give this request up; the peer may answer it all the same."""
+        link = self.links[info.link]
+        link.withdraw(self.key_of(info))
+        self._release(link, info)
+
+    def key_of(self, info: RequestInfo) -> int:
+        """The key of a request in its link's book."""
+        return info.piece.index * self._geometry.blocks_per_piece + info.block
+
+    def clear_requests_for_peer(self, ordinal: int) -> list[RequestInfo]:
+        """Void everything asked of one link; costs what it clears."""
+        link = self.links.get(ordinal)
+        if link is None:
+            return []
+        void = list(link.out.values())
+        for info in void:
+            self.forget(info)
+        return void
+
+    def rearm(self, link: LinkRequests) -> None:
+        """Set the link's deadline anew, after anything about its requests changed."""
+        self._deadlines.put(link.state.ordinal, link.due(self.config.request_timeout))
+
+    def check_timeouts(self, now: float) -> list[LinkRequests]:
+        """Links with something late at ``now``, each once; costs what it finds."""
+        late = []
+        while (ordinal := self._deadlines.pop_due(now)) is not None:
+            late.append(self.links[ordinal])
+        return late
+
+    def next_timeout(self) -> float | None:
+        """When the first request or link will be late."""
+        first = self._deadlines.soonest()
+        return None if first is None else first[0]
+
+    def _release(self, link: LinkRequests, info: RequestInfo) -> None:
+        info.piece.remove_request(info)
+        self.refresh(info.piece)
+        self.rearm(link)
+
+    # --- Claims ------------------------------------------------------------------------
+
+    def claim(self, link: LinkRequests, piece: ActivePiece, block: int) -> memoryview:
+        """Where ``link`` may write the payload of a block that arrives in parts.
+
+        The block's place in the piece, or a buffer of its own while another link is
+        writing there: two writers in one place could spoil a block already received.
+        """
+        if block in piece.claims:
+            return memoryview(bytearray(piece.block_length(block)))
+        piece.claims[block] = link.state.ordinal
+        link.claim = (piece, block)
+        return piece.block_view(block)
+
+    def unclaim(self, link: LinkRequests) -> None:
+        """``link`` writes into no piece any longer."""
+        if link.claim is not None:
+            piece, block = link.claim
+            link.claim = None
+            if piece.claims.get(block) == link.state.ordinal:
+                del piece.claims[block]
+
+    def break_claims(self, piece: ActivePiece, block: int | None = None) -> None:
+        """Nobody may write into ``piece`` (or its ``block``) any longer."""
+        for claimed in [block] if block is not None else list(piece.claims):
+            ordinal = piece.claims.pop(claimed, None)
+            if ordinal is not None:
+                self.links[ordinal].claim = None
+                self._on_detach(ordinal)
+
+    # --- Memory ------------------------------------------------------------------------
+
+    def _make(self, index: int) -> ActivePiece:
+        geometry = self._geometry
+        if self._pool:
+            storage = self._pool.pop()
+        else:
+            storage = bytearray(min(geometry.piece_length, geometry.total_length))
+        return ActivePiece(index, geometry.piece_size(index), storage=storage)
+
+    def _recycle(self, piece: ActivePiece) -> None:
+        self._budget.give(piece.length)
+        # No more spare buffers than active pieces: the pool must not outgrow the budget.
+        if len(self._pool) < max(len(self._pieces), ALWAYS_ADMITTED):
+            self._pool.append(piece.storage)

@@ -1,0 +1,163 @@
+"""What is asked of one link: requests out, requests withdrawn, and how long it may take.
+
+A request leaves ``out`` in exactly one of three ways.  *Settled*: the block or its REJECT
+came.  *Withdrawn*: we gave it up (timeout, snub, CANCEL) while the peer may still answer;
+its key stays in a bounded ledger until it does, so that a late answer is known as ours.
+*Dropped*: the peer is sure not to answer (CHOKE without BEP 6, the link closed).
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from ..limits import BLOCK_SIZE, INITIAL_PIPELINE, MAX_WITHDRAWN
+from ..linkstate import LinkState
+from .active import ActivePiece, RequestInfo
+from .pace import ResponseGaps, pipeline_depth
+
+
+@attrs.define(eq=False)
+class Refusal:
+    """The peer would not give this piece: not asked for again before ``until``."""
+
+    until: float
+    delay: float
+
+
+class LinkRequests:
+    """The request book of one link.  Keys are block numbers over the whole torrent."""
+
+    __slots__ = (
+        "_arrived",
+        "_last_deadline",
+        "_serial",
+        "claim",
+        "current",
+        "depth",
+        "gaps",
+        "last_progress",
+        "low_water",
+        "out",
+        "refusals",
+        "refused",
+        "rejections",
+        "resting",
+        "snubbed",
+        "state",
+        "unsolicited",
+        "withdrawn",
+    )
+
+    def __init__(self, state: LinkState, now: float) -> None:
+        self.state = state
+        self.out: dict[int, RequestInfo] = {}
+        """Requests out by key, oldest first."""
+        self.withdrawn: dict[int, None] = {}
+        """Keys of requests given up that may still be answered, oldest first."""
+        self.current: ActivePiece | None = None
+        """The piece this link works on, while it has blocks to ask for."""
+        self.claim: tuple[ActivePiece, int] | None = None
+        """The block whose payload it is writing into a piece right now."""
+        self.depth = INITIAL_PIPELINE
+        """Requests to keep out."""
+        self.low_water = INITIAL_PIPELINE - 1
+        """At this many or fewer out, the pipeline is filled up to ``depth``."""
+        self.snubbed = False
+        """Silent for longer than it should be: one probe at a time until it delivers."""
+        self.refusals: dict[int, Refusal] = {}
+        self.refused = 0
+        """Set of the pieces in ``refusals`` that are still in backoff."""
+        self.rejections = 0
+        """REJECTs since it last delivered."""
+        self.resting: Refusal | None = None
+        """It rejects whatever is asked: the whole link is left alone for a while."""
+        self.unsolicited = 0
+        """Blocks it sent that nobody asked for."""
+        self.gaps = ResponseGaps()
+        self.last_progress = now
+        """When it last delivered, or was asked after having nothing to do."""
+        self._arrived = 0
+        self._serial = 0
+        self._last_deadline = 0.0
+
+    # --- Asking ------------------------------------------------------------------------
+
+    def ask(
+        self, key: int, piece: ActivePiece, block: int, now: float, slack: float
+    ) -> RequestInfo:
+        """Note a new request; its deadline is fixed here and never moves.
+
+        The deadline is the time that the queue ahead of it takes at the link's rate, plus
+        ``slack``.  Deadlines of one link ascend, so that the oldest request is always the
+        first one due: that makes "what is due?" O(1).
+        """
+        if not self.out:
+            self.last_progress = now
+        rate = self.state.down.value(now)
+        ahead = len(self.out) * BLOCK_SIZE / rate if rate else 0.0
+        deadline = max(self._last_deadline, now + ahead + slack)
+        self._last_deadline = deadline
+        self._serial += 1
+        info = RequestInfo(
+            self.state.ordinal, piece, block, now, deadline, self._serial, self.snubbed
+        )
+        self.out[key] = info
+        return info
+
+    def room(self, *, eager: bool) -> int:
+        """Requests that may go out now.
+
+        None above the low-water mark, so that they go out in batches; ``eager``: whatever
+        the depth allows.
+        """
+        out = len(self.out)
+        return self.depth - out if eager or out <= self.low_water else 0
+
+    # --- Progress ----------------------------------------------------------------------
+
+    def delivered(self, now: float) -> None:
+        """A block that was asked for came: the link is alive, and may be given one more."""
+        self.rejections = 0
+        self.resting = None
+        if now > self.last_progress:
+            self.gaps.add(now - self.last_progress)
+            self.last_progress = now
+        self._arrived += 1
+
+    def pace(self, now: float) -> None:
+        """Set depth and low-water mark from the rate, growing by one per block that came."""
+        target = pipeline_depth(self.state.down.value(now), self.state.reqq)
+        self.depth = 1 if self.snubbed else min(self.depth + self._arrived, target)
+        self.low_water = self.depth * 3 // 4 if self.depth > 1 else 0
+        self._arrived = 0
+
+    def due(self, ceiling: float) -> float | None:
+        """When something out here is late: the oldest request, or the whole link."""
+        if not self.out:
+            return None
+        oldest = next(iter(self.out.values()))
+        return min(oldest.deadline, self.last_progress + self.gaps.patience(ceiling))
+
+    def eta(self, now: float) -> float:
+        """Seconds until it has delivered all that is out; infinite if it never delivered."""
+        rate = self.state.down.value(now)
+        if not rate:
+            return float("inf")
+        return len(self.out) * BLOCK_SIZE / rate + (now - self.last_progress)
+
+    # --- Giving up ---------------------------------------------------------------------
+
+    def withdraw(self, key: int) -> None:
+        """Move a request from ``out`` to the ledger."""
+        del self.out[key]
+        self.withdrawn[key] = None
+        if len(self.withdrawn) > MAX_WITHDRAWN:
+            del self.withdrawn[next(iter(self.withdrawn))]
+
+    def usable(self, now: float) -> int:
+        """Set of pieces that may be asked of this link now."""
+        if self.resting is not None and now < self.resting.until:
+            return 0
+        state = self.state
+        pieces = state.pieces & state.allowed_fast if state.peer_choking else state.pieces
+        return pieces & ~self.refused if self.refused else pieces

@@ -1,0 +1,285 @@
+"""Several torrents behind one door: incoming links find theirs by the info-hash they name.
+
+A link that dials us is *pending* until its handshake has named a torrent: 48 bytes, of
+which the first wrong one closes it.  Then everything that has come so far is handed over,
+and from there on the session only forwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import attrs
+
+from .actions import Action, Close
+from .admission import Admission
+from .budget import Budget
+from .deadlines import Deadline, Deadlines, soonest
+from .errors import LocalProtocolError, WireError
+from .events import (
+    AddTorrent,
+    BytesReceived,
+    DialFailed,
+    Event,
+    LinkClosed,
+    LinkOpened,
+    RemoveTorrent,
+    Sent,
+    StartTorrent,
+    StopTorrent,
+    Tick,
+)
+from .limits import HANDSHAKE_TIMEOUT, MAX_HALF_OPEN, MAX_LINKS
+from .registry import Registry
+from .torrent import Budgets, Torrent, TorrentConfig
+from .types import CloseReason, InfoHash, LinkId, RandomSource, TorrentState
+from .wire.handshake import peek_info_hash
+
+
+@attrs.frozen
+class SessionConfig:
+    """Policy of a session; what concerns one torrent is in ``torrent``."""
+
+    torrent: TorrentConfig = attrs.field(factory=TorrentConfig)
+    max_links: int = MAX_LINKS
+    """Links and dials of all torrents together."""
+    max_half_open: int = MAX_HALF_OPEN
+    """Dials under way at once."""
+
+
+@attrs.define(eq=False)
+class _Pending:
+    """An incoming link that has not named its torrent yet."""
+
+    opened: LinkOpened
+    since: float
+    head: bytearray = attrs.field(factory=bytearray)
+
+
+class Session:
+    """All torrents of one peer id.  The same face as every machine: ``handle``,
+    ``next_deadline``."""
+
+    def __init__(
+        self, peer_id: bytes, random: RandomSource, config: SessionConfig | None = None
+    ) -> None:
+        """``peer_id`` is our own twenty bytes, ``random`` all the randomness there is."""
+        if len(peer_id) != 20:
+            raise LocalProtocolError("a peer id has twenty bytes")
+        self.config = config or SessionConfig()
+        self.torrents: Registry[InfoHash, Torrent] = Registry()
+        self._peer_id = peer_id
+        self._random = random
+        self._budgets = Budgets(
+            memory=Budget(self.config.torrent.active.max_buffered_bytes),
+            links=Budget(self.config.max_links),
+            half_open=Budget(self.config.max_half_open),
+        )
+        self._admission = Admission(self.config.max_links)
+        self._routes: dict[LinkId, Torrent | None] = {}  # None: closed by us, or pending
+        self._pending: dict[LinkId, _Pending] = {}
+        self._dials: dict[int, Torrent] = {}
+        self._next_dial = count(1)
+        self._removing: dict[InfoHash, None] = {}
+        self._deadlines: Deadlines[InfoHash] = Deadlines()
+        self._now = 0.0
+        self._handlers: dict[type, Callable[[Any], list[Action]]] = {
+            BytesReceived: self._bytes_received,
+            Sent: self._sent,
+            LinkOpened: self._link_opened,
+            LinkClosed: self._link_closed,
+            DialFailed: self._dial_failed,
+            Tick: self._tick,
+            AddTorrent: self._add,
+            RemoveTorrent: self._remove,
+        }
+
+    # --- The face ----------------------------------------------------------------------
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        """Take one event in; returns what is to be done, in order.
+
+        Raises LocalProtocolError, and has then changed nothing, for an event that breaks the
+        contract in ``events``.
+        """
+        before, self._now = self._now, max(self._now, now)
+        try:
+            actions = self._handlers.get(type(event), self._for_torrent)(event)
+        except LocalProtocolError:
+            self._now = before
+            raise
+        actions += self._share_out()
+        return actions
+
+    def next_deadline(self) -> Deadline | None:
+        """When ``handle(Tick(), ...)`` is owed at the latest, and why; None if never."""
+        first = self._deadlines.soonest()
+        torrent = None if first is None else self.torrents.get(first[1])
+        oldest = next(iter(self._pending.values()), None)
+        return soonest(
+            None if torrent is None else torrent.next_deadline(),
+            None if oldest is None else Deadline(oldest.since + HANDSHAKE_TIMEOUT, "handshake"),
+        )
+
+    # --- Torrents ------------------------------------------------------------------------
+
+    def _add(self, event: AddTorrent) -> list[Action]:
+        info_hash = event.metainfo.info_hash
+        if info_hash in self.torrents:
+            raise LocalProtocolError("the torrent is in the session already")
+        torrent = Torrent(
+            event.metainfo,
+            peer_id=self._peer_id,
+            random=self._random,
+            config=self.config.torrent,
+            budgets=self._budgets,
+            new_dial_id=lambda: self._new_dial(info_hash),
+            priorities=event.priorities,
+        )
+        self.torrents.add(info_hash, torrent)
+        return self._forward(torrent, StartTorrent(info_hash, event.resume))
+
+    def _remove(self, event: RemoveTorrent) -> list[Action]:
+        torrent = self._named(event.torrent)
+        self._removing[event.torrent] = None
+        return self._forward(torrent, StopTorrent(event.torrent))
+
+    def _for_torrent(self, event: Any) -> list[Action]:
+        info_hash = getattr(event, "torrent", None)
+        if info_hash is None:
+            raise LocalProtocolError(f"a session does not take {type(event).__name__}")
+        return self._forward(self._named(info_hash), event)
+
+    def _named(self, info_hash: InfoHash) -> Torrent:
+        torrent = self.torrents.get(info_hash)
+        if torrent is None:
+            raise LocalProtocolError("no such torrent in the session")
+        return torrent
+
+    def _forward(self, torrent: Torrent, event: Event) -> list[Action]:
+        actions = torrent.handle(event, self._now)
+        self._after(torrent)
+        return actions
+
+    def _after(self, torrent: Torrent) -> None:
+        """A torrent has moved: its deadline may have, and its removal may be complete."""
+        info_hash = torrent.info_hash
+        due = torrent.next_deadline()
+        self._deadlines.put(info_hash, None if due is None else due.when)
+        if info_hash in self._removing and torrent.state is TorrentState.STOPPED:
+            del self._removing[info_hash]
+            self._deadlines.clear(info_hash)
+            self.torrents.remove(info_hash)
+            for budget in (self._budgets.memory, self._budgets.links, self._budgets.half_open):
+                budget.forget(info_hash)
+
+    def _share_out(self) -> list[Action]:
+        """Tell those who were refused memory, links or dials that some came free."""
+        actions: list[Action] = []
+        for budget in (self._budgets.memory, self._budgets.links, self._budgets.half_open):
+            for info_hash in budget.take_waiting():
+                torrent = self.torrents.get(info_hash)
+                if torrent is not None:
+                    actions += torrent.resume_requests(self._now)
+                    self._after(torrent)
+        return actions
+
+    # --- Links -------------------------------------------------------------------------
+
+    def _link_opened(self, event: LinkOpened) -> list[Action]:
+        if event.link in self._routes:
+            raise LocalProtocolError(f"link {event.link!r} is open already")
+        if event.dial_id is not None:
+            torrent = self._dialled(event.dial_id)
+            actions = self._forward(torrent, event)
+            del self._dials[event.dial_id]
+            self._routes[event.link] = torrent
+            return actions
+        self._routes[event.link] = None
+        refused = self._admission.refusal(event.address.host, len(self._pending))
+        if refused is not None:
+            return [Close(event.link, refused)]
+        self._admission.admit(event.link, event.address.host)
+        since = self._now if event.since is None else min(event.since, self._now)
+        self._pending[event.link] = _Pending(event, since)
+        return []
+
+    def _bytes_received(self, event: BytesReceived) -> list[Action]:
+        torrent = self._route(event.link)
+        if torrent is not None:
+            actions = torrent.handle(event, self._now)
+            self._after(torrent)
+            return actions
+        pending = self._pending.get(event.link)
+        return [] if pending is None else self._peek(pending, event)
+
+    def _peek(self, pending: _Pending, event: BytesReceived) -> list[Action]:
+        """Route a pending link, if it has said enough."""
+        link = event.link
+        pending.head += event.data
+        try:
+            info_hash = peek_info_hash(pending.head)
+        except WireError as error:
+            return self._refuse(link, CloseReason.WRONG_PROTOCOL, str(error))
+        if info_hash is None:
+            return []
+        torrent = self.torrents.get(info_hash)
+        if torrent is None:
+            return self._refuse(link, CloseReason.WRONG_TORRENT, f"it named {info_hash.hex()}")
+        del self._pending[link]
+        self._routes[link] = torrent
+        opened = attrs.evolve(pending.opened, since=pending.since)
+        actions = self._forward(torrent, opened)
+        return actions + self._forward(torrent, BytesReceived(link, bytes(pending.head)))
+
+    def _refuse(self, link: LinkId, reason: CloseReason, detail: str = "") -> list[Action]:
+        del self._pending[link]
+        return [Close(link, reason, detail)]
+
+    def _sent(self, event: Sent) -> list[Action]:
+        torrent = self._route(event.link)
+        return [] if torrent is None else self._forward(torrent, event)
+
+    def _link_closed(self, event: LinkClosed) -> list[Action]:
+        torrent = self._routes.pop(event.link, None)
+        self._pending.pop(event.link, None)
+        self._admission.forget(event.link)
+        return [] if torrent is None else self._forward(torrent, event)
+
+    def _route(self, link: LinkId) -> Torrent | None:
+        if link not in self._routes:
+            raise LocalProtocolError(f"no link {link!r}")
+        return self._routes[link]
+
+    # --- Dials and time --------------------------------------------------------------------
+
+    def _new_dial(self, info_hash: InfoHash) -> int:
+        dial_id = next(self._next_dial)
+        self._dials[dial_id] = self._named(info_hash)
+        return dial_id
+
+    def _dialled(self, dial_id: int) -> Torrent:
+        torrent = self._dials.get(dial_id)
+        if torrent is None:
+            raise LocalProtocolError(f"no dial {dial_id} is under way")
+        return torrent
+
+    def _dial_failed(self, event: DialFailed) -> list[Action]:
+        torrent = self._dialled(event.dial_id)
+        actions = self._forward(torrent, event)
+        del self._dials[event.dial_id]
+        return actions
+
+    def _tick(self, event: Tick) -> list[Action]:
+        actions: list[Action] = []
+        for link, pending in list(self._pending.items()):
+            if pending.since + HANDSHAKE_TIMEOUT > self._now:
+                break  # they are in order of opening
+            actions += self._refuse(link, CloseReason.HANDSHAKE_TIMEOUT)
+        while (info_hash := self._deadlines.pop_due(self._now)) is not None:
+            torrent = self.torrents.get(info_hash)
+            if torrent is not None:
+                actions += self._forward(torrent, event)
+        return actions

@@ -1,0 +1,77 @@
+"""What the parts of a torrent share: the facts, the siblings, and the list of actions.
+
+The parts know this and each other through it, never the ``Torrent`` that owns them.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from ..actions import Action, StateChanged
+from ..deadlines import Deadlines
+from ..metainfo import Metainfo
+from ..pieces import ActivePieceManager, PieceManager, PiecePicker, RequestScheduler
+from ..storage import FileMap
+from ..types import InfoHash, RandomSource, TorrentState
+from .config import Budgets, TorrentConfig
+from .jobs import Jobs
+
+
+@attrs.define(eq=False)
+class Context:
+    """Shared by the parts of one torrent; each field says who may write it."""
+
+    metainfo: Metainfo
+    config: TorrentConfig
+    budgets: Budgets
+    peer_id: bytes
+    """Our own."""
+    random: RandomSource
+    files: FileMap
+    verified: PieceManager
+    """Written by finishing and checking."""
+    picker: PiecePicker
+    active: ActivePieceManager
+    scheduler: RequestScheduler
+    jobs: Jobs = attrs.field(factory=Jobs)
+    timers: Deadlines[tuple[str, int]] = attrs.field(factory=Deadlines)
+    """Moments of the torrent itself: (what is due, of which piece or 0)."""
+    actions: list[Action] = attrs.field(factory=list)
+    """What the step under way wants done; emptied by ``Torrent.handle``."""
+    now: float = 0.0
+    """The step's time; written by ``Torrent.handle``, never going back."""
+    state: TorrentState = TorrentState.STOPPED
+    wanted: int = 0
+    """Set of pieces with a priority above zero; written by checking."""
+    priorities: tuple[int, ...] | None = None
+    """One per file, as the caller set them; None for all normal."""
+    earlier: tuple[int, int] = (0, 0)
+    """Payload bytes down and up in earlier runs, as resume data says."""
+    wasted: int = 0
+    """Payload bytes that were of no use."""
+
+    @property
+    def info_hash(self) -> InfoHash:
+        """The torrent's name in events and actions."""
+        return self.metainfo.info_hash
+
+    def enter(self, state: TorrentState) -> None:
+        """Change state, and report it if it is another."""
+        if state is not self.state:
+            self.state = state
+            self.actions.append(StateChanged(self.info_hash, state))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether links are wanted."""
+        return self.state not in (TorrentState.STOPPING, TorrentState.STOPPED)
+
+    @property
+    def may_dial(self) -> bool:
+        """Whether the peers that were named are dialled now."""
+        return self.state in (TorrentState.DOWNLOADING, TorrentState.SEEDING)
+
+    @property
+    def missing(self) -> int:
+        """Set of wanted pieces that are not ours yet."""
+        return self.wanted & ~self.verified.bitfield

@@ -1,0 +1,98 @@
+"""Dialling the peers that were named: draws on the session's links and half-open dials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..actions import CancelDial, Dial
+from ..candidates import DialBook
+from ..deadlines import Deadline
+from ..types import Address
+from .context import Context
+
+
+class Dialling:
+    """Turns due candidates into ``Dial`` actions.
+
+    ``new_dial_id`` numbers dials over the whole session, since the answers do not name the
+    torrent.
+    """
+
+    def __init__(self, context: Context, new_dial_id: Callable[[], int]) -> None:
+        self._context = context
+        self._new_id = new_dial_id
+        self._ours: dict[int, int] = {}  # the session's number -> the book's
+        self._theirs: dict[int, int] = {}
+        self.book = DialBook(context.random)
+
+    def add(self, address: Address) -> None:
+        """Dial this peer, and again for as long as the torrent runs."""
+        self.book.add(address, self._context.now)
+
+    def drop(self, address: Address) -> None:
+        """Do not dial it again."""
+        under_way = self.book.drop(address)
+        if under_way is not None:
+            self._context.actions.append(CancelDial(self._theirs[under_way]))
+
+    def knows(self, dial_id: int) -> bool:
+        """Whether that dial is ours and under way."""
+        return dial_id in self._ours
+
+    def opened(self, dial_id: int) -> Address | None:
+        """The dial became a link; whose, or None if nobody wants it any longer."""
+        return self.book.opened(self._answered(dial_id))
+
+    def failed(self, dial_id: int) -> None:
+        """The dial came to nothing."""
+        self.book.failed(self._answered(dial_id), self._context.now)
+        self._context.budgets.links.give(1)
+
+    def link_lost(self, address: Address, lived: float, *, useful: bool) -> None:
+        """A link that we had dialled is gone."""
+        self.book.closed(address, self._context.now, lived, useful)
+
+    def cancel_all(self) -> None:
+        """The torrent stops; the dials under way are answered all the same."""
+        for number in self.book.dialing():
+            self._context.actions.append(CancelDial(self._theirs[number]))
+
+    def tick(self) -> None:
+        """Give up dials that take too long, and begin those that are due."""
+        context = self._context
+        for number in self.book.expired(context.now):
+            context.actions.append(CancelDial(self._theirs[number]))
+        if not context.may_dial:
+            return
+        for number, address in self.book.next_dials(context.now, self._room()):
+            context.budgets.links.take(1, context.info_hash)
+            context.budgets.half_open.take(1, context.info_hash)
+            dial_id = self._new_id()
+            self._ours[dial_id] = number
+            self._theirs[number] = dial_id
+            context.actions.append(Dial(dial_id, address))
+        self._wait_for_room()
+
+    def next_deadline(self) -> Deadline | None:
+        """When ``tick`` has something to do."""
+        return self.book.next_deadline(self._room() if self._context.may_dial else 0)
+
+    def _room(self) -> int:
+        budgets = self._context.budgets
+        return min(budgets.links.room, budgets.half_open.room)
+
+    def _wait_for_room(self) -> None:
+        """Be told when others return what a due dial lacks."""
+        context = self._context
+        due = self.book.next_redial()
+        if due is None or due.when > context.now:
+            return
+        for budget in (context.budgets.links, context.budgets.half_open):
+            if not budget.room:
+                budget.wait(context.info_hash)
+
+    def _answered(self, dial_id: int) -> int:
+        number = self._ours.pop(dial_id)
+        del self._theirs[number]
+        self._context.budgets.half_open.give(1)
+        return number

@@ -1,0 +1,257 @@
+"""The links of one torrent: opening, shaking hands, announcing, closing.
+
+What the peer says about blocks goes to ``Downloads``, what it asks of us to ``Uploads``; this
+part knows only that links exist.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from ..actions import Close, LinkLost, LinkReady, Send
+from ..bitfield import indices
+from ..deadlines import Deadline, Deadlines
+from ..errors import LocalProtocolError
+from ..limits import ALLOWED_FAST_COUNT, MAX_UPLOAD_QUEUE
+from ..link import Link
+from ..linkstate import LinkState
+from ..peer.events import BlockSink, HandshakeDone
+from ..pieces import LinkRequests
+from ..rates import Rate
+from ..registry import Registry
+from ..types import Address, CloseReason, LinkId
+from ..wire import extended
+from ..wire.fast import allowed_fast_set
+from .context import Context
+
+
+@attrs.define(eq=False)
+class TorrentLink:
+    """One link with its machine and its request book."""
+
+    wire: Link
+    requests: LinkRequests
+    opened_at: float
+    dialled: bool
+    """Whether the dial book is to be told when it ends."""
+    told: int = 0
+    """Set of pieces that we said we have when hands were shaken."""
+    reading: int = 0
+    """Bytes being read from storage to be sent on it."""
+
+    @property
+    def state(self) -> LinkState:
+        """What both sides said."""
+        return self.wire.state
+
+    @property
+    def id(self) -> LinkId:
+        """The adapter's name for it."""
+        return self.wire.state.link
+
+    @property
+    def is_open(self) -> bool:
+        """Whether hands are shaken, so that verbs may be used."""
+        return self.wire.is_open
+
+
+class Links:
+    """Live links by the adapter's id, and those that wait for their ``LinkClosed``."""
+
+    def __init__(self, context: Context, sink: BlockSink) -> None:
+        self._context = context
+        self._sink = sink
+        self._links: Registry[LinkId, TorrentLink] = Registry()
+        self._by_ordinal: dict[int, TorrentLink] = {}
+        self._by_peer_id: dict[bytes, TorrentLink] = {}
+        self._closing: dict[LinkId, None] = {}
+        self._banned: dict[tuple[str, bytes], None] = {}
+        self._touched: dict[int, TorrentLink] = {}
+        self._deadlines: Deadlines[int] = Deadlines()
+        self._last_ordinal = 0
+        self._closed_down = 0
+        self._closed_up = 0
+
+    # --- Finding -----------------------------------------------------------------------
+
+    def get(self, link: LinkId) -> TorrentLink | None:
+        """The live link of that id; None between its ``Close`` and its ``LinkClosed``.
+
+        Raises LocalProtocolError for an id that is neither.
+        """
+        found = self._links.get(link)
+        if found is None and link not in self._closing:
+            raise LocalProtocolError(f"no link {link!r}")
+        return found
+
+    def is_known(self, link: LinkId) -> bool:
+        """Whether the id is in use, or waits for its ``LinkClosed``."""
+        return link in self._links or link in self._closing
+
+    def by_ordinal(self, ordinal: int) -> TorrentLink | None:
+        """The live link of that ordinal."""
+        return self._by_ordinal.get(ordinal)
+
+    @property
+    def active(self) -> list[TorrentLink]:
+        """The live links, oldest first."""
+        return self._links.active
+
+    def to(self, address: Address) -> list[TorrentLink]:
+        """The live links with that other end."""
+        return [link for link in self._links if link.state.address == address]
+
+    def totals(self) -> tuple[int, int]:
+        """Payload bytes down and up since this torrent was made, and in earlier runs."""
+        down, up = self._context.earlier
+        down += self._closed_down + sum(link.state.down.total for link in self._links)
+        up += self._closed_up + sum(link.state.up.total for link in self._links)
+        return down, up
+
+    # --- Opening -----------------------------------------------------------------------
+
+    def open(self, link: LinkId, address: Address, *, dialled: bool, since: float) -> TorrentLink:
+        """Take a connection in; our handshake goes out at once if we dialled."""
+        context = self._context
+        now = context.now
+        self._last_ordinal += 1
+        state = LinkState(
+            ordinal=self._last_ordinal,
+            link=link,
+            address=address,
+            incoming=not dialled,
+            down=Rate(now),
+            up=Rate(now),
+        )
+        wire = Link(
+            state,
+            info_hash=context.info_hash,
+            peer_id=context.peer_id,
+            geometry=context.metainfo.geometry,
+            sink=self._sink,
+            now=now,
+            since=since,
+        )
+        requests = context.scheduler.add_link(state, now)
+        made = TorrentLink(wire, requests, since, dialled)
+        self._links.add(link, made)
+        self._by_ordinal[state.ordinal] = made
+        self.touch(made)
+        return made
+
+    def refusal(self, peer_id: bytes, link: TorrentLink) -> CloseReason | None:
+        """Why a link whose peer has just named itself is not kept; None if it is."""
+        if (link.state.address.host, peer_id) in self._banned:
+            return CloseReason.BANNED
+        if peer_id in self._by_peer_id:
+            return CloseReason.DUPLICATE_PEER
+        return None
+
+    def shaken(self, link: TorrentLink, event: HandshakeDone) -> None:
+        """Hands are shaken: say what we have."""
+        context = self._context
+        peer_id = event.handshake.peer_id
+        self._by_peer_id[peer_id] = link
+        link.told = context.verified.bitfield
+        link.wire.peer.send_pieces(link.told)
+        self._offer_extensions(link)
+        ready = LinkReady(context.info_hash, link.id, link.state.address, peer_id)
+        context.actions.append(ready)
+
+    def _offer_extensions(self, link: TorrentLink) -> None:
+        context, peer = self._context, link.wire.peer
+        if link.state.extended:
+            hello = extended.ExtendedHandshake(
+                v=context.config.client_name,
+                p=context.config.listen_port,
+                reqq=MAX_UPLOAD_QUEUE,
+            )
+            peer.send_extended(0, extended.encode(hello))
+        if link.state.fast and context.config.upload_slots:
+            count = context.metainfo.piece_count
+            host = link.state.address.host
+            granted = allowed_fast_set(host, context.info_hash, count, ALLOWED_FAST_COUNT)
+            peer.allow_fast([index for index in granted if link.told >> index & 1])
+
+    # --- Announcing --------------------------------------------------------------------
+
+    def announce(self, pieces: list[int]) -> None:
+        """Say HAVE to every link that does not have the piece itself."""
+        for link in self._links:
+            if link.is_open:
+                theirs = link.state.pieces
+                link.wire.peer.have([index for index in pieces if not theirs >> index & 1])
+                self.touch(link)
+
+    def announce_checked(self) -> None:
+        """A check has found pieces since some hands were shaken."""
+        for link in self._links:
+            if link.is_open:
+                news = self._context.verified.bitfield & ~link.told & ~link.state.pieces
+                link.wire.peer.have(indices(news))
+                self.touch(link)
+
+    # --- Closing -----------------------------------------------------------------------
+
+    def close(self, link: TorrentLink, reason: CloseReason, detail: str = "") -> None:
+        """Say what is owed, close, and wait for the adapter's ``LinkClosed``."""
+        self.flush_one(link)
+        self._context.actions.append(Close(link.id, reason, detail))
+        self._closing[link.id] = None
+        self.lost(link, reason, detail)
+
+    def closed(self, link: LinkId) -> TorrentLink | None:
+        """The adapter says that the connection is gone; returns it if that is news."""
+        self._closing.pop(link, None)
+        return self._links.get(link)
+
+    def lost(self, link: TorrentLink, reason: CloseReason, detail: str) -> None:
+        """Forget a link and all that hangs on it but its requests, which ``Downloads`` frees."""
+        state = link.state
+        link.wire.close()
+        self._links.remove(link.id)
+        del self._by_ordinal[state.ordinal]
+        self._touched.pop(state.ordinal, None)
+        self._deadlines.clear(state.ordinal)
+        if self._by_peer_id.get(state.peer_id) is link:
+            del self._by_peer_id[state.peer_id]
+        self._closed_down += state.down.total
+        self._closed_up += state.up.total
+        gone = LinkLost(self._context.info_hash, link.id, state.address, reason, detail)
+        self._context.actions.append(gone)
+
+    def ban(self, link: TorrentLink) -> None:
+        """Never again this peer id from this address."""
+        self._banned[(link.state.address.host, link.state.peer_id)] = None
+
+    # --- The end of a step ---------------------------------------------------------------
+
+    def touch(self, link: TorrentLink) -> None:
+        """The link may have something to send, or another deadline, when the step ends."""
+        self._touched[link.state.ordinal] = link
+
+    def flush(self) -> None:
+        """One ``Send`` for each link that has something to say."""
+        for link in self._touched.values():
+            self.flush_one(link)
+            due = link.wire.next_deadline()
+            self._deadlines.put(link.state.ordinal, None if due is None else due.when)
+        self._touched.clear()
+
+    def flush_one(self, link: TorrentLink) -> None:
+        """Send what one link has queued."""
+        data = link.wire.drain(self._context.now)
+        if data:
+            self._context.actions.append(Send(link.id, data))
+
+    def pop_due(self) -> TorrentLink | None:
+        """The next link whose own deadline has come."""
+        ordinal = self._deadlines.pop_due(self._context.now)
+        return None if ordinal is None else self._by_ordinal[ordinal]
+
+    def next_deadline(self) -> Deadline | None:
+        """The first deadline of any link."""
+        first = self._deadlines.soonest()
+        if first is None:
+            return None
+        return self._by_ordinal[first[1]].wire.next_deadline()

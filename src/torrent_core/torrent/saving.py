@@ -1,0 +1,111 @@
+"""Resume data: when it is due, and the clean end of a torrent.
+
+A save is two steps, since what it says about the files must be asked of them first:
+StatFiles, then SaveResume.  At a stop, blocks that are only in memory are written to their
+place in the files before, so that the next run need not fetch them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..actions import SaveResume, StatFiles
+from ..events import FilesStated, StorageFailed
+from ..pieces import ActivePiece, Stage
+from ..storage import ResumeData
+from ..types import FileStat, TorrentState
+from .context import Context
+from .finishing import Finishing
+
+SAVE = "resume data is due"
+
+
+class Saving:
+    """Saves resume data, ten seconds after progress and at the end."""
+
+    def __init__(
+        self,
+        context: Context,
+        finishing: Finishing,
+        totals: Callable[[], tuple[int, int]],
+    ) -> None:
+        """``totals`` answers with the payload bytes down and up, all runs together."""
+        self._context = context
+        self._finishing = finishing
+        self._totals = totals
+        self._is_last = False
+
+    def progressed(self) -> None:
+        """Something is verified that no resume data knows yet."""
+        timers = self._context.timers
+        if timers.get((SAVE, 0)) is None:
+            timers.set((SAVE, 0), self._context.now + self._context.config.resume_interval)
+
+    def tick(self) -> None:
+        """The save is due."""
+        context = self._context
+        if context.is_running:
+            self._stat()
+
+    def begin_stop(self) -> None:
+        """Store what is in memory; ``end_if_idle`` does the rest."""
+        context = self._context
+        context.timers.clear((SAVE, 0))
+        self._is_last = False
+        self._finishing.give_up()
+        for piece in context.active.active_pieces:
+            if piece.stage is Stage.DOWNLOADING:
+                self._finishing.store(piece, _nothing)
+
+    def end_if_idle(self) -> None:
+        """Once a stopping torrent waits for no storage: save, then it is stopped."""
+        context = self._context
+        if context.state is TorrentState.STOPPING and not context.jobs and not self._is_last:
+            self._is_last = True
+            self._stat()
+
+    def _stat(self) -> None:
+        context = self._context
+        job = context.jobs.begin(FilesStated, self._stated, self._stat_failed)
+        context.actions.append(StatFiles(context.info_hash, job))
+
+    def _stated(self, event: FilesStated) -> None:
+        self._context.actions.append(SaveResume(self._context.info_hash, self._data(event.files)))
+        self._end()
+
+    def _stat_failed(self, event: StorageFailed) -> None:
+        # The next start checks everything: slower, but right.
+        self._end()
+
+    def _end(self) -> None:
+        context = self._context
+        if not self._is_last:
+            return
+        for index in context.active.active_indices:
+            context.active.remove(index)
+        context.enter(TorrentState.STOPPED)
+
+    def _data(self, files: tuple[FileStat | None, ...]) -> bytes:
+        context = self._context
+        downloaded, uploaded = self._totals()
+        return ResumeData(
+            info_hash=context.info_hash,
+            piece_count=context.metainfo.piece_count,
+            verified=context.verified.bitfield,
+            partial=tuple(sorted(map(_stored, filter(_is_partial, context.active.active_pieces)))),
+            files=files,
+            downloaded=downloaded,
+            uploaded=uploaded,
+        ).encode()
+
+
+def _is_partial(piece: ActivePiece) -> bool:
+    return bool(piece.stored) and piece.stored != piece.all_blocks
+
+
+def _stored(piece: ActivePiece) -> tuple[int, int]:
+    return piece.index, piece.stored
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,480 @@
+"""The composing machine of one torrent: it routes events, and merges actions and deadlines.
+
+It holds no policy.  Whom to ask for what is ``pieces``; whom to serve ``choking``; whom to
+dial ``candidates``; what lies where ``storage``; what bytes mean ``peer``.  The files beside
+this one are its wiring, one concern each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from ..actions import Action, TorrentCompleted
+from ..deadlines import Deadline, soonest
+from ..errors import LocalProtocolError
+from ..events import (
+    AddPeer,
+    BlocksRead,
+    BytesReceived,
+    DialFailed,
+    DropPeer,
+    Event,
+    FilesStated,
+    LinkClosed,
+    LinkOpened,
+    PieceHashed,
+    Recheck,
+    Sent,
+    SetPriorities,
+    StartTorrent,
+    StopTorrent,
+    StorageEvent,
+    StorageFailed,
+    Tick,
+    Written,
+)
+from ..metainfo import Metainfo
+from ..peer import events as peer
+from ..pieces import (
+    ActivePieceManager,
+    PieceManager,
+    PiecePicker,
+    RequestScheduler,
+    Stage,
+)
+from ..storage import FileMap
+from ..types import Address, CloseReason, InfoHash, RandomSource, TorrentState
+from .checking import CHECK_RETRY, Checking
+from .config import Budgets, TorrentConfig
+from .context import Context
+from .dialling import Dialling
+from .downloads import Downloads
+from .finishing import RETRY, Finishing
+from .links import Links, TorrentLink
+from .saving import SAVE, Saving
+from .status import PeerStatus, TorrentStatus, peer_status, torrent_status
+from .uploads import Uploads
+
+HAVES = "HAVEs are due"
+
+
+class Torrent:
+    """One torrent, stopped until ``StartTorrent``.
+
+    ``peer_id`` is our own twenty bytes; ``random`` all the randomness there is; ``budgets``
+    are shared with other torrents; ``new_dial_id`` numbers dials among them.
+    ``priorities`` has one entry per file, 0 or 1; None means all 1.
+    """
+
+    def __init__(
+        self,
+        metainfo: Metainfo,
+        *,
+        peer_id: bytes,
+        random: RandomSource,
+        config: TorrentConfig | None = None,
+        budgets: Budgets | None = None,
+        new_dial_id: Callable[[], int] | None = None,
+        priorities: tuple[int, ...] | None = None,
+    ) -> None:
+        config = config or TorrentConfig()
+        self._downloads: Downloads
+        self._context = context = self._make_context(
+            metainfo, peer_id, random, config, budgets or Budgets()
+        )
+        self._downloads = Downloads(context)
+        self._links = self._downloads.links = Links(context, self._downloads)
+        self._finishing = Finishing(context, self._piece_verified, self._corrupt)
+        self._downloads.finishing = self._finishing
+        self._downloads.close = self._close
+        self._uploads = Uploads(context, self._links)
+        self._dialling = Dialling(context, new_dial_id or count(1).__next__)
+        self._checking = Checking(context, self._checked)
+        self._saving = Saving(context, self._finishing, self._links.totals)
+        self._haves: list[int] = []
+        self._on_event = self._event_table()
+        self._on_peer = self._peer_table()
+        self._prioritise(priorities)
+
+    def _make_context(
+        self,
+        metainfo: Metainfo,
+        peer_id: bytes,
+        random: RandomSource,
+        config: TorrentConfig,
+        budgets: Budgets,
+    ) -> Context:
+        verified = PieceManager(metainfo.geometry, metainfo.piece_hashes)
+        picker = PiecePicker(verified, random)
+        active = ActivePieceManager(
+            metainfo.geometry,
+            config.active,
+            budget=budgets.memory,
+            owner=metainfo.info_hash,
+            on_activated=picker.activated,
+            on_deactivated=picker.deactivated,
+            on_detach=lambda ordinal: self._downloads.detach(ordinal),
+        )
+        return Context(
+            metainfo=metainfo,
+            config=config,
+            budgets=budgets,
+            peer_id=peer_id,
+            random=random,
+            files=FileMap(metainfo.files, metainfo.geometry),
+            verified=verified,
+            picker=picker,
+            active=active,
+            scheduler=RequestScheduler(picker, active),
+        )
+
+    # --- The face ----------------------------------------------------------------------
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        """Take one event in; returns what is to be done, in order.
+
+        Raises LocalProtocolError, and has then changed nothing, for an event that breaks the
+        contract in ``events``.  Nothing that a peer or a disk does raises.
+        """
+        handler = self._on_event.get(type(event))
+        if handler is None:
+            raise LocalProtocolError(f"a torrent does not take {type(event).__name__}")
+        context = self._context
+        before, context.now = context.now, max(context.now, now)
+        try:
+            handler(event)
+        except LocalProtocolError:
+            context.now = before
+            raise
+        self._settle()
+        actions = context.actions
+        context.actions = []
+        return actions
+
+    def next_deadline(self) -> Deadline | None:
+        """When ``handle(Tick(), ...)`` is owed at the latest, and why; None if never."""
+        context = self._context
+        scheduled = context.scheduler.next_deadline()
+        timer = context.timers.soonest()
+        return soonest(
+            self._links.next_deadline(),
+            None if scheduled is None else Deadline(*scheduled),
+            self._uploads.choker.next_deadline(),
+            self._dialling.next_deadline(),
+            None if timer is None else Deadline(timer[0], timer[1][0]),
+        )
+
+    def resume_requests(self, now: float) -> list[Action]:
+        """Something shared with other torrents (memory, links) came free."""
+        self._context.scheduler.touch_hungry()
+        return self.handle(Tick(), now)
+
+    def status(self, now: float) -> TorrentStatus:
+        """The whole torrent at a glance."""
+        return torrent_status(self._context, self._links, self._checking.progress, now)
+
+    def peers(self, now: float) -> list[PeerStatus]:
+        """One row for each link with hands shaken, oldest first."""
+        whole = self.metainfo.geometry.all_pieces
+        return [peer_status(link, whole, now) for link in self._links.active if link.is_open]
+
+    @property
+    def metainfo(self) -> Metainfo:
+        """What this torrent is."""
+        return self._context.metainfo
+
+    @property
+    def info_hash(self) -> InfoHash:
+        """Its name."""
+        return self._context.info_hash
+
+    @property
+    def state(self) -> TorrentState:
+        """What it is doing."""
+        return self._context.state
+
+    @property
+    def verified(self) -> int:
+        """Set of pieces that are verified and written."""
+        return self._context.verified.bitfield
+
+    # --- Routing -----------------------------------------------------------------------
+
+    def _event_table(self) -> dict[type, Callable[[Any], None]]:
+        return {
+            BytesReceived: self._bytes_received,
+            Sent: self._sent,
+            LinkOpened: self._link_opened,
+            LinkClosed: self._link_closed,
+            DialFailed: self._dial_failed,
+            Tick: self._tick,
+            PieceHashed: self._answered,
+            Written: self._answered,
+            BlocksRead: self._answered,
+            FilesStated: self._answered,
+            StorageFailed: self._answered,
+            StartTorrent: self._start,
+            StopTorrent: self._stop,
+            Recheck: self._recheck,
+            SetPriorities: self._set_priorities,
+            AddPeer: self._add_peer,
+            DropPeer: self._drop_peer,
+        }
+
+    def _peer_table(self) -> dict[type, Callable[[TorrentLink, Any], None]]:
+        downloads, uploads = self._downloads, self._uploads
+        return {
+            peer.BlockReceived: downloads.block_received,
+            peer.PiecesGained: self._gained,
+            peer.UploadRequested: uploads.requested,
+            peer.UploadCancelled: _nothing,
+            peer.RequestRejected: downloads.rejected,
+            peer.Choked: downloads.choked,
+            peer.Unchoked: downloads.supply_changed,
+            peer.InterestChanged: uploads.interest_changed,
+            peer.FastAllowed: downloads.supply_changed,
+            peer.PieceSuggested: downloads.supply_changed,
+            peer.HandshakeDone: self._shaken,
+            peer.ExtensionHandshake: uploads.interest_changed,
+            peer.ExtensionMessage: _nothing,
+            peer.PortReceived: _nothing,
+            peer.Fault: self._fault,
+        }
+
+    def _settle(self) -> None:
+        """The end of every step: ask for what became free, send, and see what is over."""
+        self._dialling.tick()
+        self._downloads.fill()
+        self._links.flush()
+        self._saving.end_if_idle()
+
+    # --- Links -------------------------------------------------------------------------
+
+    def _bytes_received(self, event: BytesReceived) -> None:
+        link = self._links.get(event.link)
+        if link is None:
+            return
+        for happened in link.wire.receive(event.data, self._context.now):
+            self._on_peer[type(happened)](link, happened)
+            if self._links.by_ordinal(link.state.ordinal) is None:
+                return
+        self._after_input(link)
+
+    def _after_input(self, link: TorrentLink) -> None:
+        self._uploads.pump(link)
+        self._links.touch(link)
+
+    def _sent(self, event: Sent) -> None:
+        link = self._links.get(event.link)
+        if link is not None:
+            link.wire.sent(event.count, self._context.now)
+            self._after_input(link)
+
+    def _link_opened(self, event: LinkOpened) -> None:
+        if self._links.is_known(event.link):
+            raise LocalProtocolError(f"link {event.link!r} is open already")
+        dialled = event.dial_id is not None
+        wanted: Address | None = event.address
+        if event.dial_id is not None:
+            if not self._dialling.knows(event.dial_id):
+                raise LocalProtocolError(f"no dial {event.dial_id} is under way")
+            wanted = self._dialling.opened(event.dial_id)
+        else:
+            self._context.budgets.links.take(1, self.info_hash, force=True)
+        now = self._context.now
+        since = now if event.since is None else min(event.since, now)
+        address = wanted or event.address
+        link = self._links.open(event.link, address, dialled=dialled, since=since)
+        self._uploads.choker.add(link.state)
+        if wanted is None:
+            self._close(link, CloseReason.DROPPED)
+        elif not self._context.is_running:
+            self._close(link, CloseReason.STOPPING)
+
+    def _dial_failed(self, event: DialFailed) -> None:
+        if not self._dialling.knows(event.dial_id):
+            raise LocalProtocolError(f"no dial {event.dial_id} is under way")
+        self._dialling.failed(event.dial_id)
+
+    def _link_closed(self, event: LinkClosed) -> None:
+        link = self._links.closed(event.link)
+        if link is not None:
+            failed = bool(event.detail)
+            reason = CloseReason.CONNECTION_FAILED if failed else CloseReason.REMOTE_CLOSED
+            self._links.lost(link, reason, event.detail)
+            self._forget(link)
+
+    def _close(self, link: TorrentLink, reason: CloseReason, detail: str = "") -> None:
+        self._links.close(link, reason, detail)
+        self._forget(link)
+
+    def _forget(self, link: TorrentLink) -> None:
+        """What hangs on a link that is gone; the requests first, so that they move now."""
+        self._downloads.link_lost(link)
+        self._uploads.link_lost(link)
+        self._context.budgets.links.give(1)
+        if link.dialled:
+            lived = self._context.now - link.opened_at
+            useful = link.state.down.total > 0
+            self._dialling.link_lost(link.state.address, lived, useful=useful)
+
+    # --- What peers say ------------------------------------------------------------------
+
+    def _shaken(self, link: TorrentLink, event: peer.HandshakeDone) -> None:
+        refused = self._links.refusal(event.handshake.peer_id, link)
+        if refused is not None:
+            self._close(link, refused)
+        else:
+            self._links.shaken(link, event)
+
+    def _gained(self, link: TorrentLink, event: peer.PiecesGained) -> None:
+        self._downloads.gained(link, event)
+        self._close_if_both_seed(link)
+
+    def _fault(self, link: TorrentLink, event: peer.Fault) -> None:
+        self._close(link, event.reason, event.detail)
+
+    def _corrupt(self, ordinal: int) -> None:
+        """This link alone sent a piece that failed its hash."""
+        link = self._links.by_ordinal(ordinal)
+        if link is not None:
+            self._links.ban(link)
+            self._close(link, CloseReason.CORRUPT_DATA)
+
+    def _close_if_both_seed(self, link: TorrentLink) -> None:
+        context = self._context
+        all_pieces = self.metainfo.geometry.all_pieces
+        if context.verified.is_complete and link.state.pieces == all_pieces:
+            self._close(link, CloseReason.BOTH_SEEDS)
+
+    # --- Pieces ------------------------------------------------------------------------
+
+    def _piece_verified(self, index: int) -> None:
+        context = self._context
+        self._saving.progressed()
+        if not self._haves:
+            context.timers.set((HAVES, 0), context.now + context.config.have_delay)
+        self._haves.append(index)
+        if context.state is TorrentState.DOWNLOADING and not context.missing:
+            self._complete()
+
+    def _complete(self) -> None:
+        self._context.actions.append(TorrentCompleted(self.info_hash))
+        self._context.enter(TorrentState.SEEDING)
+        self._flush_haves()
+
+    def _flush_haves(self) -> None:
+        self._context.timers.clear((HAVES, 0))
+        self._links.announce(self._haves)
+        self._haves.clear()
+        self._downloads.review_interest()
+        for link in self._links.active:
+            self._close_if_both_seed(link)
+
+    # --- Commands ------------------------------------------------------------------------
+
+    def _start(self, event: StartTorrent) -> None:
+        self._check_name(event.torrent)
+        if self._context.state is not TorrentState.STOPPED:
+            raise LocalProtocolError("the torrent is running")
+        self._checking.begin(event.resume)
+
+    def _checked(self) -> None:
+        """The check is over: download, or seed."""
+        context = self._context
+        self._links.announce_checked()
+        if context.missing:
+            context.enter(TorrentState.DOWNLOADING)
+            self._downloads.review_interest()
+        else:
+            self._complete()
+        self._saving.progressed()
+
+    def _stop(self, event: StopTorrent) -> None:
+        self._check_name(event.torrent)
+        context = self._context
+        if not context.is_running:
+            return
+        context.enter(TorrentState.STOPPING)
+        context.picker.set_wanted(0)
+        self._haves.clear()
+        self._dialling.cancel_all()
+        for link in self._links.active:
+            self._close(link, CloseReason.STOPPING)
+        context.timers.clear((HAVES, 0))
+        context.timers.clear((CHECK_RETRY, 0))
+        self._saving.begin_stop()
+
+    def _recheck(self, event: Recheck) -> None:
+        self._check_name(event.torrent)
+        if not self._context.may_dial:
+            raise LocalProtocolError(f"a torrent that is {self.state.value} has no re-check")
+        self._abandon(self.metainfo.geometry.all_pieces)
+        self._checking.begin(None, trust_nothing=True)
+
+    def _set_priorities(self, event: SetPriorities) -> None:
+        self._check_name(event.torrent)
+        self._prioritise(event.priorities)
+        context = self._context
+        if not context.may_dial:
+            return
+        context.picker.set_wanted(context.wanted)
+        self._abandon(~context.wanted)
+        context.enter(TorrentState.DOWNLOADING if context.missing else TorrentState.SEEDING)
+        self._downloads.review_interest()
+
+    def _prioritise(self, priorities: tuple[int, ...] | None) -> None:
+        self._context.wanted = self._context.files.wanted_pieces(priorities)
+        self._context.priorities = priorities
+
+    def _abandon(self, pieces: int) -> None:
+        for piece in self._context.active.active_pieces:
+            if pieces >> piece.index & 1 and piece.stage is Stage.DOWNLOADING:
+                self._downloads.abandon(piece.index)
+
+    def _add_peer(self, event: AddPeer) -> None:
+        self._check_name(event.torrent)
+        self._dialling.add(event.address)
+
+    def _drop_peer(self, event: DropPeer) -> None:
+        self._check_name(event.torrent)
+        self._dialling.drop(event.address)
+        for link in self._links.to(event.address):
+            self._close(link, CloseReason.DROPPED)
+
+    def _check_name(self, info_hash: InfoHash) -> None:
+        if info_hash != self.info_hash:
+            raise LocalProtocolError("the event is for another torrent")
+
+    # --- Storage and time ----------------------------------------------------------------
+
+    def _answered(self, event: StorageEvent) -> None:
+        self._check_name(event.torrent)
+        self._context.jobs.answer(event)
+
+    def _tick(self, _event: Tick) -> None:
+        while (link := self._links.pop_due()) is not None:
+            for happened in link.wire.tick(self._context.now):
+                self._on_peer[type(happened)](link, happened)
+            if self._links.by_ordinal(link.state.ordinal) is not None:
+                self._links.touch(link)
+        self._downloads.tick()
+        self._uploads.tick()
+        while (timer := self._context.timers.pop_due(self._context.now)) is not None:
+            self._timer(*timer)
+
+    def _timer(self, why: str, index: int) -> None:
+        if why == HAVES:
+            self._flush_haves()
+        elif why == SAVE:
+            self._saving.tick()
+        elif why == CHECK_RETRY:
+            self._checking.tick()
+        elif why == RETRY:
+            self._finishing.tick(index)
+
+
+def _nothing(_link: TorrentLink, _event: object) -> None:
+    return None

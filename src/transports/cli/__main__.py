@@ -1,0 +1,9 @@
+"""``python -m transports.cli``, for where the script is not on the path."""
+
+from __future__ import annotations
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,153 @@
+"""The group of commands, and the one place where exceptions become exit statuses."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from .create import create
+from .demo import demo
+from .failures import (
+    FAILED,
+    INTERRUPTED,
+    OK,
+    USAGE,
+    CommandFailed,
+    describe_os_error,
+    first_cause,
+)
+from .get import get
+from .info import info
+from .seed import seed
+from .verify import verify
+
+DEBUG_VARIABLE = "TORRENT_CORE_DEBUG"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _parameter, wanted: _show_version(context, wanted),
+    help="Show the version and exit.",
+)
+@click.pass_context
+def commands(context: click.Context) -> int:
+    """Download, seed, make and check torrents.
+
+    Exit status: 0 done and verified, 1 could not, 2 usage, 130 interrupted (resume data saved).
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        return USAGE
+    return OK
+
+
+for _command in (get, seed, create, info, verify, demo):
+    commands.add_command(_command)
+
+
+def _show_version(context: click.Context, wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        click.echo(f"torrent-core {version('torrent-core')}")
+    except PackageNotFoundError:
+        click.echo("torrent-core, not installed (run from its source)")
+    context.exit()
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """Run one command; whatever it raises becomes one line and a status."""
+    _interrupt_on_sigterm()
+    _never_fail_on_a_name()
+    try:
+        status = commands.main(
+            args=None if argv is None else list(argv),
+            prog_name="torrent-core",
+            standalone_mode=False,
+        )
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
+        return _status_of(error)
+    return status if isinstance(status, int) else OK
+
+
+def _interrupt_on_sigterm() -> None:
+    """Make SIGTERM unwind like Ctrl-C, so that temporary files are removed."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:
+        return  # only the main thread may; elsewhere the host program owns the signals
+
+
+def _never_fail_on_a_name() -> None:
+    """File names may hold what the terminal's encoding lacks; showing ``?`` beats failing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _status_of(raised: BaseException) -> int:
+    """Say in one line what went wrong, and return the exit status for it."""
+    error = first_cause(raised)
+    if isinstance(error, BrokenPipeError):
+        return _reader_went_away()
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        _complain("interrupted")
+        return INTERRUPTED
+    if isinstance(error, click.ClickException):
+        _complain(_click_line(error))
+        return error.exit_code
+    _complain(_line_for(error))
+    if os.environ.get(DEBUG_VARIABLE) == "1":
+        traceback.print_exception(raised)
+    return FAILED
+
+
+def _line_for(error: BaseException) -> str:
+    from torrent_core.errors import InvalidData
+    from transports.errors import StorageError, TransportError
+
+    if isinstance(error, StorageError):
+        return f"{error}; what is verified is kept, run again to go on"
+    if isinstance(error, CommandFailed | InvalidData | TransportError):
+        return str(error)
+    if isinstance(error, OSError):
+        return describe_os_error(error)
+    return f"internal error: {type(error).__name__}: {error}"
+
+
+def _click_line(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f" (see {context.command_path} --help)" if context else ""
+    return error.format_message() + hint
+
+
+def _complain(text: str) -> None:
+    """One line on stderr, whatever the text holds."""
+    from .render import printable
+
+    print(f"error: {printable(text)}", file=sys.stderr)
+
+
+def _reader_went_away() -> int:
+    """``torrent-core info | head``: end quietly, and let the final flush hit nothing."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+    return FAILED

@@ -1,0 +1,118 @@
+"""Options that several commands share, and values that click does not know by itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+MAX_PORT = 65535
+MIN_PIECE_LENGTH = 16 * 1024
+"""One block; nobody makes smaller pieces, and every client asks in blocks of this size."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def parse_peer(text: str) -> tuple[str, int]:
+    """``HOST:PORT`` or ``[IPV6]:PORT``; ValueError says what is wrong."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise ValueError("it has no port (HOST:PORT)")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= MAX_PORT):
+        raise ValueError(f"the port must be 1 to {MAX_PORT}")
+    if host.startswith("[") and host.endswith("]"):
+        return _ipv6(host[1:-1]), int(port)
+    if ":" in host:
+        raise ValueError("an IPv6 address goes in brackets ([::1]:6881)")
+    if not host or not host.isprintable() or any(c in " []/@" for c in host):
+        raise ValueError("the host is missing or is not a name")
+    return host, int(port)
+
+
+def _ipv6(text: str) -> str:
+    from ipaddress import IPv6Address
+
+    try:
+        IPv6Address(text)
+    except ValueError as error:
+        raise ValueError("what is in brackets is not an IPv6 address") from error
+    return text
+
+
+def peer(text: str) -> tuple[str, int]:
+    """A peer on the command line."""
+    try:
+        return parse_peer(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: {error}") from error
+
+
+def seconds(text: str) -> float:
+    """A positive, finite number of seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number <= 0:
+        raise click.BadParameter(f"{text!r} is not a positive number of seconds")
+    return number
+
+
+def piece_length(text: str) -> int:
+    """Bytes of a piece: a power of two, at least one block."""
+    from torrent_core.limits import MAX_PIECE_LENGTH
+
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else 0
+    if number & (number - 1) or not MIN_PIECE_LENGTH <= number <= MAX_PIECE_LENGTH:
+        bounds = f"from {MIN_PIECE_LENGTH} to {MAX_PIECE_LENGTH}"
+        raise click.BadParameter(f"{text!r} is not a power of two {bounds}")
+    return number
+
+
+def peer_option(function: F) -> F:
+    return click.option(
+        "--peer",
+        "peers",
+        type=peer,
+        metavar="HOST:PORT",
+        multiple=True,
+        help="Dial this peer, again and again; IPv6 in brackets. May be repeated.",
+    )(function)
+
+
+def port_option(function: F) -> F:
+    return click.option(
+        "--port",
+        type=click.IntRange(0, MAX_PORT),
+        default=0,
+        metavar="N",
+        help="Listen on this port.  [default: any that is free]",
+    )(function)
+
+
+def no_discovery_option(function: F) -> F:
+    """Accepted so that scripts may say it today; until there is discovery it is always so."""
+    return click.option(
+        "--no-discovery",
+        is_flag=True,
+        expose_value=False,
+        help="Only the peers named (there is no discovery yet).",
+    )(function)
+
+
+def json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")(
+        function
+    )
+
+
+def backend_option(function: F) -> F:
+    return click.option(
+        "--backend",
+        type=click.Choice(["asyncio", "trio"]),
+        default="asyncio",
+        show_default=True,
+        help="Event loop to run on.",
+    )(function)

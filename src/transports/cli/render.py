@@ -1,0 +1,145 @@
+"""Figures and names as text.  Pure: values in, strings out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+class Status(Protocol):
+    """What a progress display needs of a torrent's status."""
+
+    @property
+    def progress(self) -> float: ...
+    @property
+    def down_rate(self) -> float: ...
+    @property
+    def up_rate(self) -> float: ...
+    @property
+    def downloaded(self) -> int: ...
+    @property
+    def uploaded(self) -> int: ...
+    @property
+    def peers(self) -> int: ...
+    @property
+    def pieces_have(self) -> int: ...
+    @property
+    def pieces_total(self) -> int: ...
+    @property
+    def eta(self) -> float | None: ...
+
+
+class Peer(Protocol):
+    """What the account of a missing supplier needs of a peer."""
+
+    @property
+    def peer_choking(self) -> bool: ...
+    @property
+    def progress(self) -> float: ...
+
+
+def printable(text: str) -> str:
+    """Text from outside made harmless: a torrent must not move the cursor or add lines."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def size(count: float) -> str:
+    """Bytes with a binary unit and three to four digits: ``512 B``, ``1.5 MiB``."""
+    value = float(count)
+    unit = 0
+    while value >= 1023.95 and unit < len(_UNITS) - 1:
+        value /= 1024
+        unit += 1
+    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def rate(bytes_per_second: float) -> str:
+    """``1.5 MiB/s``."""
+    return f"{size(bytes_per_second)}/s"
+
+
+def duration(seconds: float | None) -> str:
+    """``42 s``, ``3:05``, ``2:03:05``; a dash where nobody knows."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    whole = math.ceil(max(seconds, 0))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def percent(fraction: float) -> str:
+    """Cut, not rounded: only what is complete reads ``100.0 %``."""
+    return f"{math.floor(fraction * 1000) / 10:.1f} %"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 piece``, ``2 pieces``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def progress_line(state: str, status: Status) -> str:
+    """One plain line of progress."""
+    parts = [
+        f"{state} {percent(status.progress)}",
+        f"pieces {status.pieces_have}/{status.pieces_total}",
+        f"down {rate(status.down_rate)}",
+        f"up {rate(status.up_rate)}",
+        f"peers {status.peers}",
+    ]
+    if status.eta is not None:
+        parts.append(f"left {duration(status.eta)}")
+    return ", ".join(parts)
+
+
+def json_line(
+    event: str, when: float, state: str, status: Status | None, more: Mapping[str, object]
+) -> str:
+    """One JSON object; the same base fields in every one of them."""
+    fields: dict[str, object] = {
+        "event": event,
+        "time": round(when, 3),
+        "progress": math.floor(status.progress * 1e6) / 1e6 if status else 0.0,
+        "down_rate": round(status.down_rate, 1) if status else 0.0,
+        "up_rate": round(status.up_rate, 1) if status else 0.0,
+        "peers": status.peers if status else 0,
+        "state": state,
+    }
+    if status:
+        fields |= {
+            "downloaded": status.downloaded,
+            "uploaded": status.uploaded,
+            "pieces_have": status.pieces_have,
+            "pieces_total": status.pieces_total,
+            "eta": None if status.eta is None else round(status.eta, 1),
+        }
+    return json.dumps(fields | dict(more), allow_nan=False)
+
+
+def waiting_account(peers: Iterable[Peer], unconnected: Iterable[str]) -> str:
+    """What a download without supplier waits for, in one line."""
+    empty = choking = silent = 0
+    for peer in peers:
+        if peer.progress == 0:
+            empty += 1
+        elif peer.peer_choking:
+            choking += 1
+        else:
+            silent += 1
+    parts = []
+    if choking:
+        parts.append(f"an unchoke by {plural(choking, 'peer')}")
+    if silent:
+        parts.append(f"an answer, or something we lack, from {plural(silent, 'peer')}")
+    if empty:
+        parts.append(f"pieces to reach {plural(empty, 'peer')} that had none")
+    absent = list(unconnected)
+    if absent:
+        parts.append("a connection to " + ", ".join(absent))
+    return "; ".join(parts) if parts else "peers: none was named with --peer and none connected"

@@ -1,0 +1,67 @@
+"""Running a command's asynchronous part, with signals that end it cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+
+import anyio
+from anyio.abc import TaskStatus
+
+from .failures import INTERRUPTED, CommandFailed
+
+Work = Callable[[], Awaitable[int]]
+Callback = Callable[[], None]
+
+
+def run_async(work: Work, *, backend: str, on_signal: Callback, on_abort: Callback) -> int:
+    """Run ``work`` to its exit status, or to INTERRUPTED after SIGINT or SIGTERM.
+
+    The first signal calls ``on_signal`` and cancels ``work``, which has then the chance to
+    save what it has; the second calls ``on_abort`` and ends the process on the spot.
+    """
+    if find_spec(backend) is None:
+        raise CommandFailed(f"{backend} is not installed: pip install {backend}")
+    guard = _SignalGuard(on_signal, on_abort)
+    return anyio.run(guard.run, work, backend=backend, backend_options=_loop_options(backend))
+
+
+def _loop_options(backend: str) -> dict[str, bool]:
+    """The ``fast`` extra brings uvloop; having installed it is asking for it."""
+    if backend == "asyncio" and find_spec("uvloop") is not None:
+        return {"use_uvloop": True}
+    return {}
+
+
+class _SignalGuard:
+    def __init__(self, on_signal: Callback, on_abort: Callback) -> None:
+        self._on_signal = on_signal
+        self._on_abort = on_abort
+        self._scope: anyio.CancelScope | None = None
+        self._interrupted = False
+
+    async def run(self, work: Work) -> int:
+        status = INTERRUPTED
+        async with anyio.create_task_group() as group:
+            await group.start(self._listen)
+            with anyio.CancelScope() as self._scope:
+                status = await work()
+            group.cancel_scope.cancel()
+        return INTERRUPTED if self._interrupted else status
+
+    async def _listen(self, *, task_status: TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for _ in signals:
+                self._handle()
+
+    def _handle(self) -> None:
+        if self._interrupted:
+            self._on_abort()
+            os._exit(INTERRUPTED)
+        self._interrupted = True
+        self._on_signal()
+        if self._scope is not None:
+            self._scope.cancel()

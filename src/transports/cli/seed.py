@@ -1,0 +1,93 @@
+"""``torrent-core seed``: serve what is already there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .failures import INTERRUPTED, CommandFailed
+from .options import backend_option, no_discovery_option, port_option
+
+if TYPE_CHECKING:
+    from torrent_core.metainfo import Metainfo
+    from transports.handle import TorrentHandle
+
+    from .screens import Screen
+
+
+@click.command(short_help="Seed what is already there.")
+@click.argument("torrent", metavar="TORRENT")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@port_option
+@no_discovery_option
+@backend_option
+def seed(torrent: str, folder: Path, port: int, backend: str) -> int:
+    """Seed TORRENT from DIR, the folder that holds its file or folder, until interrupted.
+
+    What is there is verified first; of incomplete data, the complete pieces are served.
+    """
+    from .runner import run_async
+    from .screens import choose_screen
+    from .sources import load_torrent
+
+    metainfo = load_torrent(torrent)
+    if not folder.is_dir():
+        raise CommandFailed(f"{folder} is not a folder")
+    screen = choose_screen(metainfo.name)
+    try:
+        status = run_async(
+            lambda: _serve(metainfo, folder, port, screen),
+            backend=backend,
+            on_signal=lambda: screen.note("stopping; interrupt again to abort"),
+            on_abort=screen.close,
+        )
+    finally:
+        screen.close()
+    if status == INTERRUPTED:
+        click.echo("interrupted; resume data is saved", err=True)
+    return status
+
+
+async def _serve(metainfo: Metainfo, folder: Path, port: int, screen: Screen) -> int:
+    import anyio
+
+    from transports.client import Client
+
+    from .watch import show_reports, show_status
+
+    async with (
+        Client(download_dir=folder, port=port) as client,
+        anyio.create_task_group() as showing,
+    ):
+        reports = client.events()
+        torrent = await client.add(metainfo, resume=False)
+        showing.start_soon(show_reports, reports, torrent, screen)
+        showing.start_soon(show_status, torrent, screen)
+        await _checked(torrent)
+        screen.note(_announcement(metainfo, torrent, client.port))
+        await anyio.sleep_forever()
+    raise CommandFailed("the client stopped by itself")
+
+
+async def _checked(torrent: TorrentHandle) -> None:
+    """Wait until what is on disk has been verified."""
+    import anyio
+
+    from torrent_core.types import TorrentState
+
+    from .watch import REFRESH
+
+    while True:
+        if torrent.status.state is not TorrentState.CHECKING:
+            return
+        await anyio.sleep(REFRESH)
+
+
+def _announcement(metainfo: Metainfo, torrent: TorrentHandle, port: int) -> str:
+    status = torrent.status
+    have, total = status.pieces_have, status.pieces_total
+    if have == total:
+        return f"seeding {metainfo.name} on port {port}: complete, {total} pieces verified"
+    return f"seeding {metainfo.name} on port {port}: incomplete, {have} of {total} pieces are good"

@@ -1,0 +1,48 @@
+"""Reading the torrent that a command is given."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .failures import CommandFailed, describe_os_error
+
+if TYPE_CHECKING:
+    from torrent_core.metainfo import Metainfo
+
+
+def load_torrent(source: str) -> Metainfo:
+    """Read and parse a .torrent from a path, or from stdin for ``-``.
+
+    Raises CommandFailed with the source's name and what is wrong with it.
+    """
+    from torrent_core.errors import InvalidData
+    from torrent_core.metainfo import parse_torrent
+
+    name = "stdin" if source == "-" else source
+    try:
+        return parse_torrent(_read(source))
+    except OSError as error:
+        detail = error.strerror or str(error)
+        raise CommandFailed(f"cannot read {name}: {detail}") from error
+    except InvalidData as error:
+        raise CommandFailed(f"{name} is not a usable torrent: {error}") from error
+
+
+def _read(source: str) -> bytes:
+    """At most one byte more than a torrent may have: enough for the parser to refuse it."""
+    from torrent_core.limits import MAX_TORRENT_BYTES
+
+    if source == "-":
+        return sys.stdin.buffer.read(MAX_TORRENT_BYTES + 1)
+    with Path(source).open("rb") as file:
+        return file.read(MAX_TORRENT_BYTES + 1)
+
+
+def make_folder(folder: Path) -> None:
+    """The download folder, made if need be; CommandFailed where that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandFailed(f"cannot use {describe_os_error(error)}") from error

@@ -1,0 +1,235 @@
+"""A BitTorrent client in one object: the pure core, with sockets, files, clock and entropy.
+
+async with Client(download_dir="downloads") as client:
+    torrent = await client.add("some.torrent")
+    torrent.add_peer("192.0.2.7", 6881)
+    await torrent.wait_complete()
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from random import Random
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.to_thread
+import attrs
+from anyio.abc import TaskGroup, TaskStatus
+
+from torrent_core import Session, SessionConfig
+from torrent_core.actions import Report, Warned
+from torrent_core.events import AddTorrent, StopTorrent
+from torrent_core.metainfo import Metainfo
+from torrent_core.types import InfoHash, RandomSource, TorrentState
+
+from .disk import Disk, TorrentStorage
+from .driver import Driver
+from .errors import ClientClosed, DuplicateTorrent
+from .faces import Clock
+from .handle import TorrentHandle
+from .resumefile import RESUME_FOLDER
+from .sockets import close_listeners, local_port, open_listeners
+from .source import PathName, load
+from .subscription import EventStream, Subscriptions
+from .tcp import TcpNetwork
+
+STOP_TIMEOUT = 10.0
+"""Seconds that leaving a client may take: torrents stopped, resume data saved, links closed."""
+
+PEER_ID_PREFIX = b"-TC0100-"
+"""Who we are, as BEP 20 has it: torrent-core 0.1.0."""
+
+
+class Client:
+    """Torrents, and what they need to run.  An async context manager, entered once.
+
+    ``port`` 0 takes a free one; ``host`` None listens on all interfaces, IPv4 and IPv6.
+    ``resume_dir`` holds resume data in place of ``.torrent-core`` in each download folder;
+    ``preallocate`` reserves disk space when a file is first written.  ``clock`` (seconds,
+    monotonic), ``random`` and ``peer_id`` are for those who want to repeat a run.
+
+    Leaving it stops the torrents, in at most ``STOP_TIMEOUT`` seconds.  A bug in the core or
+    an adapter ends the client with that exception.
+    """
+
+    port: int
+    """The port that peers may dial, once entered."""
+
+    def __init__(
+        self,
+        download_dir: PathName,
+        port: int = 0,
+        host: str | None = None,
+        *,
+        resume_dir: PathName | None = None,
+        preallocate: bool = False,
+        config: SessionConfig | None = None,
+        clock: Clock = time.monotonic,
+        random: RandomSource | None = None,
+        peer_id: bytes | None = None,
+    ) -> None:
+        self.download_dir = os.path.abspath(download_dir)
+        self.resume_dir = None if resume_dir is None else os.path.abspath(resume_dir)
+        self.peer_id = peer_id or PEER_ID_PREFIX + secrets.token_bytes(12)
+        self._host = host
+        self._wanted_port = port
+        self._preallocate = preallocate
+        self._config = config or SessionConfig()
+        self._clock = clock
+        self._random = random or Random(secrets.randbits(256))
+        self._torrents: dict[InfoHash, TorrentHandle] = {}
+        self._subscriptions = Subscriptions()
+        self._entered = False
+        self._running = False
+
+    @property
+    def torrents(self) -> list[TorrentHandle]:
+        """Every torrent of this client, oldest first."""
+        return list(self._torrents.values())
+
+    def events(self) -> EventStream:
+        """The core's reports from now on; ends with the client.  Any number may listen."""
+        return self._subscriptions.open()
+
+    async def add(
+        self,
+        source: PathName | bytes | Metainfo,
+        *,
+        download_dir: PathName | None = None,
+        resume: bool = True,
+        priorities: Iterable[int] | None = None,
+    ) -> TorrentHandle:
+        """Take a torrent in and start it.
+
+        ``source`` is the path of a torrent file, its bytes, or what is in it.  Without
+        ``resume``, what an earlier run saved is not believed, and what is on disk hashed.
+        ``priorities`` has one entry per file, 0 (skip) or 1.  Raises OSError for a path that
+        cannot be read, MetainfoError or BencodeError for a malformed torrent,
+        DuplicateTorrent, LocalProtocolError for bad priorities, ClientClosed.
+        """
+        metainfo = await load(source)
+        self._check_running()
+        if metainfo.info_hash in self._torrents:
+            raise DuplicateTorrent(metainfo.name)
+        storage = self._register(metainfo, download_dir)
+        handle = TorrentHandle(self.session, self.driver, self._disk, storage, self._forget)
+        self._torrents[metainfo.info_hash] = handle
+        try:
+            saved = await self._load_resume(storage) if resume else None
+            self._check_running()
+            wanted = None if priorities is None else tuple(priorities)
+            self.driver.command(AddTorrent(metainfo, saved, wanted))
+        except BaseException:
+            self._forget(handle)
+            raise
+        return handle
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise ClientClosed("a client is entered once")
+        self._entered = True
+        listeners = await open_listeners(self._host, self._wanted_port)
+        self.port = local_port(listeners)
+        config = attrs.evolve(self._config, listen_port=self.port)
+        try:
+            self.session = Session(peer_id=self.peer_id, random=self._random, config=config)
+        except BaseException:
+            await close_listeners(listeners)
+            raise
+        self._network = TcpNetwork(listeners)
+        self._disk = Disk(preallocate=self._preallocate)
+        self.driver = Driver(self.session, self._clock, self._disk, self._network)
+        self.driver.subscribe(self._dispatch)
+        self._quit = anyio.Event()
+        self._tasks: TaskGroup = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        with anyio.CancelScope(shield=True):
+            await self._tasks.start(self._engine)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        try:
+            await self._shut_down()
+        finally:
+            self._quit.set()
+            self._subscriptions.close()
+        try:
+            return await self._tasks.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            inner = sole(group)
+            if inner is error:
+                return False
+            raise inner from inner.__cause__
+
+    async def _engine(self, *, task_status: TaskStatus[None]) -> None:
+        """Every task of the client.  Shielded, so that a client that is cancelled can still
+        close its links and save its resume data."""
+        with anyio.CancelScope(shield=True):
+            try:
+                async with anyio.create_task_group() as tasks:
+                    await tasks.start(self._network.run)
+                    tasks.start_soon(self._disk.run)
+                    tasks.start_soon(self.driver.run)
+                    self._running = True
+                    task_status.started()
+                    await self._quit.wait()
+                    tasks.cancel_scope.cancel()
+            finally:
+                self._running = False
+                await self._disk.aclose()
+
+    async def _shut_down(self) -> None:
+        """Stop every torrent and close every link, within ``STOP_TIMEOUT``."""
+        with anyio.move_on_after(STOP_TIMEOUT, shield=True):
+            if self._running and self.driver.failure is None:
+                for handle in self.torrents:
+                    if handle.state not in (TorrentState.STOPPING, TorrentState.STOPPED):
+                        self.driver.command(StopTorrent(handle.info_hash))
+                for handle in self.torrents:
+                    await handle.stop()
+                await self._network.aclose()
+
+    def _register(self, metainfo: Metainfo, download_dir: PathName | None) -> TorrentStorage:
+        folder = os.path.abspath(download_dir or self.download_dir)
+        resume_dir = self.resume_dir or os.path.join(folder, RESUME_FOLDER)
+        name = f"{metainfo.info_hash.hex()}.resume"
+        return self._disk.register(metainfo, folder, os.path.join(resume_dir, name))
+
+    async def _load_resume(self, storage: TorrentStorage) -> bytes | None:
+        try:
+            return await anyio.to_thread.run_sync(storage.resume.load)
+        except OSError as error:
+            text = f"resume data not read: {error}"
+            self.driver.report(Warned(storage.files.metainfo.info_hash, text))
+            return None
+
+    def _forget(self, handle: TorrentHandle) -> None:
+        del self._torrents[handle.info_hash]
+        self._disk.unregister(handle.info_hash)
+
+    def _dispatch(self, report: Report) -> None:
+        handle = self._torrents.get(report.torrent)
+        if handle is not None:
+            handle.notice(report)
+        self._subscriptions.publish(report)
+
+    def _check_running(self) -> None:
+        if not self._running:
+            raise ClientClosed("the client is not open")
+
+
+def sole(error: BaseException) -> BaseException:
+    """What a group holds, if that is one exception only; else the group itself."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,46 @@
+"""The faces between a driver and what it drives: one for each side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from torrent_core.actions import Action, CancelDial, Close, Dial, Report, Send, StorageAction
+from torrent_core.deadlines import Deadline
+from torrent_core.events import Event
+
+Feed: TypeAlias = Callable[[Event], None]
+"""Tells the machine what happened."""
+
+Clock: TypeAlias = Callable[[], float]
+"""Seconds on any clock that does not run backwards."""
+
+
+class Machine(Protocol):
+    """The face of every machine of the core."""
+
+    def handle(self, event: Event, now: float, /) -> list[Action]: ...
+
+    def next_deadline(self) -> Deadline | None: ...
+
+
+class Network(Protocol):
+    """Carries out link actions; must answer by the feed it was given."""
+
+    def attach(self, feed: Feed) -> None: ...
+
+    def dial(self, action: Dial) -> None: ...
+
+    def cancel_dial(self, action: CancelDial) -> None: ...
+
+    def send(self, action: Send) -> None: ...
+
+    def close(self, action: Close) -> None: ...
+
+
+class Storage(Protocol):
+    """Carries out storage actions; must answer by the feed it was given."""
+
+    def attach(self, feed: Feed, report: Callable[[Report], None]) -> None: ...
+
+    def submit(self, action: StorageAction) -> None: ...

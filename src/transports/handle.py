@@ -1,0 +1,152 @@
+"""One torrent of a client, as its user holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from torrent_core.actions import Report, StateChanged, StorageTrouble, TorrentCompleted
+from torrent_core.events import AddPeer, DropPeer, Recheck, RemoveTorrent, StopTorrent
+from torrent_core.metainfo import Metainfo
+from torrent_core.types import Address, StorageFault, TorrentState
+
+from .disk import Disk, TorrentStorage
+from .driver import Driver
+from .errors import StorageError, TorrentGone, TorrentStopped
+
+if TYPE_CHECKING:
+    from torrent_core import Session
+    from torrent_core.session import PeerStatus, TorrentStatus
+
+FATAL_FAULTS = (StorageFault.DISK_FULL, StorageFault.PERMISSION)
+"""What only a person can mend, so that waiting for it makes no sense."""
+
+
+class TorrentHandle:
+    """Made by ``Client.add``.  Every method raises ClientClosed or TorrentGone too late."""
+
+    def __init__(
+        self,
+        session: Session,
+        driver: Driver,
+        disk: Disk,
+        storage: TorrentStorage,
+        forget: Callable[[TorrentHandle], None],
+    ) -> None:
+        self._session = session
+        self._driver = driver
+        self._disk = disk
+        self._storage = storage
+        self._forget = forget
+        self._changed = anyio.Event()
+        self._trouble: StorageTrouble | None = None
+        self._troubles = 0
+        self._raised = 0
+
+    @property
+    def metainfo(self) -> Metainfo:
+        """What the torrent file says."""
+        return self._storage.files.metainfo
+
+    @property
+    def info_hash(self) -> bytes:
+        """Twenty bytes that name the torrent."""
+        return self.metainfo.info_hash
+
+    @property
+    def download_dir(self) -> str:
+        """The folder under which the files lie."""
+        return self._storage.files.folder
+
+    @property
+    def status(self) -> TorrentStatus:
+        """State, progress, rates, totals.  Raises TorrentGone."""
+        torrent = self._session.torrents.get(self.info_hash)
+        if torrent is None:
+            raise TorrentGone(self.metainfo.name)
+        return torrent.status(self._driver.now)
+
+    @property
+    def peers(self) -> list[PeerStatus]:
+        """One row for each link.  Raises TorrentGone."""
+        torrent = self._session.torrents.get(self.info_hash)
+        if torrent is None:
+            raise TorrentGone(self.metainfo.name)
+        return torrent.peers(self._driver.now)
+
+    @property
+    def state(self) -> TorrentState:
+        """What the torrent is doing; STOPPED once it is removed."""
+        if self.info_hash not in self._session.torrents:
+            return TorrentState.STOPPED
+        return self.status.state
+
+    def add_peer(self, host: str, port: int) -> None:
+        """Connect to this peer, and again for as long as the torrent runs."""
+        self._driver.command(AddPeer(self.info_hash, Address(host, port)))
+
+    def drop_peer(self, host: str, port: int) -> None:
+        """Disconnect this peer, and do not dial it again."""
+        self._driver.command(DropPeer(self.info_hash, Address(host, port)))
+
+    async def wait_complete(self) -> None:
+        """Wait until every wanted piece is verified and written.
+
+        Raises StorageError once for each time that the disk was found full or forbidden
+        (called again, it goes on waiting, as the core goes on trying), and TorrentStopped
+        if the torrent stops before.
+        """
+        seen = self._raised
+        while not self._is_complete():
+            if self.state in (TorrentState.STOPPING, TorrentState.STOPPED):
+                raise TorrentStopped(self.metainfo.name)
+            if self._trouble is not None and self._troubles > seen:
+                self._raised = self._troubles
+                raise StorageError(self._trouble.fault, self._trouble.detail)
+            await self._changed.wait()
+
+    async def recheck(self) -> None:
+        """Hash everything on disk again, and wait for the end of it."""
+        self._driver.command(Recheck(self.info_hash))
+        while self.state is TorrentState.CHECKING:
+            await self._changed.wait()
+
+    async def stop(self) -> None:
+        """Close the links and save resume data; the torrent stays in the client."""
+        if self.state is not TorrentState.STOPPED:
+            self._driver.command(StopTorrent(self.info_hash))
+        await self._stopped()
+
+    async def remove(self) -> None:
+        """Stop, and forget the torrent with its resume data.  Its files stay."""
+        if self.info_hash not in self._session.torrents:
+            raise TorrentGone(self.metainfo.name)
+        self._driver.command(RemoveTorrent(self.info_hash))
+        await self._stopped()
+        self._forget(self)
+        await anyio.to_thread.run_sync(self._storage.resume.delete)
+
+    def notice(self, report: Report) -> None:
+        """Take in what the core reports of this torrent, and wake who waits for it."""
+        if isinstance(report, StorageTrouble):
+            if report.fault not in FATAL_FAULTS:
+                return
+            self._trouble = report
+            self._troubles += 1
+        elif not isinstance(report, StateChanged | TorrentCompleted):
+            return
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    def _is_complete(self) -> bool:
+        if self.info_hash not in self._session.torrents:
+            return False
+        status = self.status
+        return status.state is not TorrentState.CHECKING and status.wanted_left == 0
+
+    async def _stopped(self) -> None:
+        while self.state is not TorrentState.STOPPED:
+            await self._changed.wait()
+        await self._disk.settle(self.info_hash)

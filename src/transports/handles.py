@@ -1,0 +1,93 @@
+"""A bounded number of open files, shared by every torrent and thread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+MAX_OPEN_FILES = 64
+"""Idle file handles kept (libtorrent: file_pool_size 40; shells allow 256 and more)."""
+
+Key: TypeAlias = tuple[int, int, bool]
+"""Owner, index of the file, whether it is open for writing."""
+
+
+class Handle:
+    """An open file; closed when it is neither cached nor in use."""
+
+    __slots__ = ("cached", "fd", "users")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.users = 1
+        self.cached = True
+
+
+class HandleCache:
+    """Open files by owner, index and mode; the least recently used one is closed first."""
+
+    def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._handles: OrderedDict[Key, Handle] = OrderedDict()
+        self._owners = 0
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    def new_owner(self) -> int:
+        """A number nobody else has, to key one torrent's files by."""
+        with self._lock:
+            self._owners += 1
+            return self._owners
+
+    @contextlib.contextmanager
+    def use(self, key: Key, opener: Callable[[], int]) -> Iterator[int]:
+        """The descriptor for ``key``, made by ``opener`` if there is none; not to be kept."""
+        handle = self._acquire(key) or self._adopt(key, opener())
+        try:
+            yield handle.fd
+        finally:
+            self._release(handle)
+
+    def drop(self, owner: int | None = None) -> None:
+        """Close the owner's files, or all, each as soon as nobody uses it."""
+        with self._lock:
+            for key in [key for key in self._handles if owner in (None, key[0])]:
+                self._evict(key)
+
+    def _acquire(self, key: Key) -> Handle | None:
+        with self._lock:
+            handle = self._handles.get(key)
+            if handle is not None:
+                self._handles.move_to_end(key)
+                handle.users += 1
+            return handle
+
+    def _adopt(self, key: Key, fd: int) -> Handle:
+        with self._lock:
+            if key in self._handles:  # another thread was quicker
+                self._evict(key)
+            handle = self._handles[key] = Handle(fd)
+            if len(self._handles) > self._limit:
+                self._evict(next(iter(self._handles)))
+            return handle
+
+    def _release(self, handle: Handle) -> None:
+        with self._lock:
+            handle.users -= 1
+            self._close_if_done(handle)
+
+    def _evict(self, key: Key) -> None:
+        handle = self._handles.pop(key)
+        handle.cached = False
+        self._close_if_done(handle)
+
+    @staticmethod
+    def _close_if_done(handle: Handle) -> None:
+        if not handle.users and not handle.cached:
+            os.close(handle.fd)

@@ -1,0 +1,28 @@
+"""What a torrent may be given as."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeAlias
+
+import anyio.to_thread
+
+from torrent_core.limits import MAX_TORRENT_BYTES
+from torrent_core.metainfo import Metainfo, parse_torrent
+
+PathName: TypeAlias = str | os.PathLike[str]
+
+
+async def load(source: PathName | bytes | Metainfo) -> Metainfo:
+    """The torrent that ``source`` is, holds or names.  Reads and parses on a thread."""
+    if isinstance(source, Metainfo):
+        return source
+    if isinstance(source, bytes):
+        return await anyio.to_thread.run_sync(parse_torrent, source)
+    return await anyio.to_thread.run_sync(_parse_file, os.fspath(source))
+
+
+def _parse_file(path: str) -> Metainfo:
+    with open(path, "rb") as file:
+        # One byte more than is allowed, so that the parser can say that it is too much.
+        return parse_torrent(file.read(MAX_TORRENT_BYTES + 1))

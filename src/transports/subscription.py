@@ -1,0 +1,74 @@
+"""Reports for whoever listens: a slow reader loses the oldest and never blocks the engine."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+
+import anyio
+
+from torrent_core.actions import Report
+
+EVENT_BACKLOG = 10_000
+"""Reports kept for one reader (libtorrent: alert_queue_size 2000; ours are per piece and
+a reader that draws a screen may sleep a second)."""
+
+
+class EventStream:
+    """An endless ``async for`` over reports, until the client closes.  One reader each."""
+
+    def __init__(self, backlog: int = EVENT_BACKLOG) -> None:
+        self.lost = 0
+        """Reports that this reader was too slow for."""
+        self._queue: deque[Report] = deque(maxlen=backlog)
+        self._wake = anyio.Event()
+        self._closed = False
+
+    def push(self, report: Report) -> None:
+        """Add a report, in place of the oldest where the backlog is full."""
+        self.lost += len(self._queue) == self._queue.maxlen
+        self._queue.append(report)
+        self._wake.set()
+
+    def close(self) -> None:
+        """Let the reader finish what is queued, then end."""
+        self._closed = True
+        self._wake.set()
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> Report:
+        while not self._queue:
+            if self._closed:
+                raise StopAsyncIteration
+            self._wake = anyio.Event()
+            await self._wake.wait()
+        return self._queue.popleft()
+
+
+class Subscriptions:
+    """The streams that somebody still holds."""
+
+    def __init__(self) -> None:
+        self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
+        self._closed = False
+
+    def open(self) -> EventStream:
+        """A stream of the reports from now on; it ends by being let go of."""
+        stream = EventStream()
+        if self._closed:
+            stream.close()
+        self._streams.add(stream)
+        return stream
+
+    def publish(self, report: Report) -> None:
+        """Give a report to every stream."""
+        for stream in self._streams:
+            stream.push(report)
+
+    def close(self) -> None:
+        """End every stream, and those that are opened later at once."""
+        self._closed = True
+        for stream in self._streams:
+            stream.close()

@@ -1,0 +1,104 @@
+"""One TCP connection: a reader task, a writer task, and how it ended."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+from anyio.abc import SocketStream
+
+from torrent_core.events import BytesReceived, Sent
+from torrent_core.types import LinkId
+
+from .faces import Feed
+from .sockets import describe
+
+RECEIVE_CHUNK = 256 * 1024
+"""Most bytes taken from a socket at once (asyncio's own read size)."""
+
+SEND_CHUNK = 128 * 1024
+"""Bytes handed to the kernel before ``Sent`` is told: large enough to cost little, small
+enough that rates and back-pressure are real (an eighth of the core's send watermark)."""
+
+FLUSH_TIMEOUT = 1.0
+"""Seconds that a closing link may take to send what is queued, and that a broken one may
+take to deliver what the peer sent before."""
+
+
+class TcpLink:
+    """One connection: what is to be sent, and how it ended."""
+
+    def __init__(self, link: LinkId, stream: SocketStream, feed: Feed) -> None:
+        self.detail = ""
+        """Why the link ended; empty for a clean end."""
+        self._link = link
+        self._stream = stream
+        self._feed = feed
+        self._queue: deque[bytes] = deque()
+        self._scope = anyio.CancelScope()
+        self._wake = anyio.Event()
+        self._closing = False
+
+    def send(self, data: bytes) -> None:
+        """Queue bytes; dropped once the link is closing."""
+        if not self._closing:
+            self._queue.append(data)
+            self._wake.set()
+
+    def close(self) -> None:
+        """Send what is queued, for ``FLUSH_TIMEOUT`` at most, then end ``run``."""
+        if not self._closing:
+            self._closing = True
+            self._scope.deadline = anyio.current_time() + FLUSH_TIMEOUT
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Move bytes both ways until either side ends the link."""
+        with self._scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._write)
+                await self._read()
+                tasks.cancel_scope.cancel()
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                data = await self._stream.receive(RECEIVE_CHUNK)
+                self._feed(BytesReceived(self._link, data))
+        except anyio.EndOfStream:
+            return
+        except (anyio.BrokenResourceError, OSError) as error:
+            self.detail = describe(error)
+
+    async def _write(self) -> None:
+        try:
+            while self._queue or not self._closing:
+                if self._queue:
+                    chunk = self._take()
+                    await self._stream.send(chunk)
+                    self._feed(Sent(self._link, len(chunk)))
+                else:
+                    self._wake = anyio.Event()
+                    await self._wake.wait()
+            self._scope.cancel()
+        except (anyio.BrokenResourceError, OSError) as error:
+            # What the peer sent before it went may still be on its way to the reader.
+            self.detail = describe(error)
+            self._queue.clear()
+            self.close()
+
+    def _take(self) -> bytes:
+        """The next bytes to send, joined up to ``SEND_CHUNK``."""
+        queue = self._queue
+        if len(queue[0]) > SEND_CHUNK:
+            head = memoryview(queue.popleft())
+            queue.extendleft(
+                bytes(head[at : at + SEND_CHUNK])
+                for at in reversed(range(0, len(head), SEND_CHUNK))
+            )
+        parts = [queue.popleft()]
+        size = len(parts[0])
+        while queue and size + len(queue[0]) <= SEND_CHUNK:
+            size += len(queue[0])
+            parts.append(queue.popleft())
+        return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,36 @@
+"""What every test shares: hypothesis profiles, the ``long`` marker, both event loops."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+LONG = os.environ.get("CI_LONG") == "1"
+
+# Deadlines are off in all of them: a loaded machine is not a failing test.
+_quiet = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dev", max_examples=50, **_quiet)
+settings.register_profile("ci", max_examples=200, print_blob=True, **_quiet)
+settings.register_profile(
+    "long", max_examples=5000, stateful_step_count=200, print_blob=True, **_quiet
+)
+settings.load_profile("long" if LONG else os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked ``long`` unless CI_LONG=1."""
+    if LONG:
+        return
+    skip = pytest.mark.skip(reason="runs only with CI_LONG=1")
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Every test marked ``anyio`` runs once on each event loop."""
+    backend: str = request.param
+    return backend

@@ -1,0 +1,174 @@
+"""What the tests of the peer machine share: a small torrent, a sink that notes its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from hypothesis import strategies as st
+
+from torrent_core.geometry import Geometry
+from torrent_core.linkstate import LinkState
+from torrent_core.peer.connection import PeerConnection
+from torrent_core.peer.events import BlockReceived, PeerEvent
+from torrent_core.rates import Rate
+from torrent_core.types import Address
+from torrent_core.wire import messages as wire
+
+GEOMETRY = Geometry(total_length=2 * 40_000 + 20_000, piece_length=40_000)
+"""Three pieces of 40,000, 40,000 and 20,000 bytes, so that blocks and pieces end unevenly."""
+
+
+class Sink:
+    """Gives out a fresh buffer for each block, or None when it is told to refuse."""
+
+    def __init__(self, refuse: bool = False) -> None:
+        self.refuse = refuse
+        self.opened: list[tuple[int, int, int]] = []
+        self.buffers: list[bytearray] = []
+
+    def open_block(
+        self, state: LinkState, index: int, begin: int, length: int
+    ) -> memoryview | None:
+        self.opened.append((index, begin, length))
+        if self.refuse:
+            return None
+        self.buffers.append(bytearray(length))
+        return memoryview(self.buffers[-1])
+
+
+def make_state(*, fast: bool = True, extended: bool = True, incoming: bool = False) -> LinkState:
+    return LinkState(
+        ordinal=1,
+        link="link",
+        address=Address("192.0.2.1", 6881),
+        incoming=incoming,
+        down=Rate(0.0),
+        up=Rate(0.0),
+        fast=fast,
+        extended=extended,
+    )
+
+
+def make_peer(
+    *,
+    fast: bool = True,
+    extended: bool = True,
+    geometry: Geometry = GEOMETRY,
+    sink: Sink | None = None,
+    announced: bool = True,
+) -> PeerConnection:
+    """A connection at time 0; ``announced`` means that we said what we have (nothing)."""
+    peer = PeerConnection(make_state(fast=fast, extended=extended), geometry, sink or Sink(), 0.0)
+    if announced:
+        peer.send_pieces(0)
+        peer.sent(len(peer.drain(0.0)), 0.0)
+    return peer
+
+
+def hear(peer: PeerConnection, *messages: wire.Message, now: float = 0.0) -> list[PeerEvent]:
+    """What the peer makes of these messages, in one input."""
+    return list(peer.receive(b"".join(map(wire.encode, messages)), now))
+
+
+def said(peer: PeerConnection, now: float = 0.0) -> list[wire.Message]:
+    """The messages that the peer queued, as values."""
+    return list(parse(peer.drain(now)))
+
+
+def parse(data: bytes) -> Iterator[wire.Message]:
+    """The messages in ``data``, by the slow and obvious way."""
+    while data:
+        length = int.from_bytes(data[:4], "big")
+        yield wire.decode(data[4 : 4 + length])
+        data = data[4 + length :]
+
+
+def frozen(events: Iterable[PeerEvent]) -> list[object]:
+    """Events with their payload copied, so that they can be kept and compared."""
+    return [
+        (event.index, event.begin, event.length, event.data and bytes(event.data))
+        if isinstance(event, BlockReceived)
+        else event
+        for event in events
+    ]
+
+
+def pieces_of(data: bytes, cuts: Iterable[int]) -> list[bytes]:
+    """``data`` cut at the given places."""
+    places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
+    return [data[a:b] for a, b in pairwise(places)]
+
+
+indices = st.integers(0, GEOMETRY.piece_count - 1)
+
+
+@st.composite
+def ranges(draw: st.DrawFn, most: int = 300) -> tuple[int, int, int]:
+    """A range of at most ``most`` bytes that exists in the torrent."""
+    index = draw(indices)
+    length = draw(st.integers(1, most))
+    begin = draw(st.integers(0, GEOMETRY.piece_size(index) - length))
+    return index, begin, length
+
+
+blocks = ranges().flatmap(
+    lambda r: st.builds(
+        wire.Piece, st.just(r[0]), st.just(r[1]), st.binary(min_size=r[2], max_size=r[2])
+    )
+)
+
+honest_messages = st.one_of(
+    st.sampled_from(
+        [
+            wire.KeepAlive(),
+            wire.Choke(),
+            wire.Unchoke(),
+            wire.Interested(),
+            wire.NotInterested(),
+            wire.HaveAll(),
+            wire.HaveNone(),
+        ]
+    ),
+    st.builds(wire.Have, indices),
+    st.builds(wire.Bitfield, st.sampled_from([b"\0", b"\x80", b"\x40", b"\xe0"])),
+    blocks,
+    ranges().map(lambda r: wire.Request(*r)),
+    ranges().map(lambda r: wire.Cancel(*r)),
+    ranges().map(lambda r: wire.Reject(*r)),
+    st.builds(wire.Port, st.integers(0, 0xFFFF)),
+    st.builds(wire.Suggest, st.integers(0, 5)),
+    st.builds(wire.AllowedFast, st.integers(0, 5)),
+    st.builds(wire.Extended, st.integers(0, 255), st.binary(max_size=40)),
+    st.builds(wire.Unknown, st.sampled_from([10, 11, 21, 99, 255]), st.binary(max_size=40)),
+)
+"""Messages that a peer with both extensions may send at any time."""
+
+any_messages = st.one_of(
+    st.sampled_from(
+        [
+            wire.KeepAlive(),
+            wire.Choke(),
+            wire.Unchoke(),
+            wire.Interested(),
+            wire.NotInterested(),
+            wire.HaveAll(),
+            wire.HaveNone(),
+        ]
+    ),
+    st.builds(wire.Have, st.integers(0, 2**32 - 1)),
+    st.builds(wire.Bitfield, st.binary(max_size=60)),
+    st.builds(
+        wire.Piece, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.binary(max_size=60)
+    ),
+    *(
+        st.builds(kind, *[st.integers(0, 2**32 - 1)] * 3)
+        for kind in (wire.Request, wire.Cancel, wire.Reject)
+    ),
+    st.builds(wire.Port, st.integers(0, 0xFFFF)),
+    st.builds(wire.Suggest, st.integers(0, 2**32 - 1)),
+    st.builds(wire.AllowedFast, st.integers(0, 2**32 - 1)),
+    st.builds(wire.Extended, st.integers(0, 255), st.binary(max_size=60)),
+    st.builds(wire.Unknown, st.sampled_from([10, 11, 12, 18, 19, 21, 255]), st.binary(max_size=60)),
+)
+"""Every message, with any field that fits its place on the wire."""

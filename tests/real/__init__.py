@@ -1,0 +1,1 @@
+"""Tests against unmodified clients, over loopback sockets."""

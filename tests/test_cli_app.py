@@ -1,0 +1,216 @@
+"""The entry point: statuses, one-line errors, and what it costs to start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from torrent_core.types import StorageFault
+from transports import cli
+from transports.cli import app
+from transports.cli.failures import CommandFailed, describe_os_error, first_cause
+from transports.errors import StorageError
+
+HEAVY = ("rich", "anyio", "asyncio", "attr", "torrent_core", "hashlib")
+
+
+def run_python(code: str, *, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=60,
+        env=os.environ | (env or {}),
+        check=False,
+    )
+
+
+@pytest.fixture
+def raising(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """Puts one exception into the place of every command."""
+    errors: list[BaseException] = []
+
+    def fail(**_arguments: object) -> None:
+        raise errors[0]
+
+    monkeypatch.setattr(app.commands, "main", fail)
+    return errors
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from transports.cli import main; status = main(['--help']);"
+        f"print(status, [m for m in {HEAVY} if m in sys.modules])"
+    )
+    result = run_python(code)
+    assert result.stdout.splitlines()[-1] == "0 []"
+    for command in ("get", "seed", "create", "info", "verify", "demo"):
+        assert f"\n  {command} " in result.stdout
+
+
+@pytest.mark.parametrize("missing", ["click", "rich", "anyio"])
+def test_without_the_extra_one_line_names_what_to_install(missing: str) -> None:
+    code = (
+        "import sys; import importlib.util as u; import transports.cli as c;"
+        f"c.find_spec = lambda name: None if name == {missing!r} else u.find_spec(name);"
+        "sys.exit(c.main(['--help']))"
+    )
+    result = run_python(code)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    line = f"error: the command line needs {missing}: pip install 'torrent-core[cli]'\n"
+    assert result.stderr == line
+
+
+def test_the_package_runs_as_a_module() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "transports.cli", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0
+    assert "Usage: torrent-core" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["get"], "Missing argument 'SOURCE'"),
+        (["get", "x", "--peer", "localhost"], "it has no port"),
+        (["get", "x", "--port", "65536"], "65536"),
+        (["get", "x", "--timeout", "0"], "positive number of seconds"),
+        (["get", "x", "--frobnicate"], "--frobnicate"),
+        (["get", "x", "--backend", "curio"], "curio"),
+        (["create", "x"], "Missing option '-o'"),
+        (["create", "x", "-o", "y", "--piece-length", "20000"], "power of two"),
+        (["demo", "--size", "0"], "0"),
+    ],
+)
+def test_usage_errors_are_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], why: str
+) -> None:
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: ")
+    assert why in err
+    assert "--help)" in err
+
+
+def test_no_command_at_all_shows_the_help_and_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main([]) == 2
+    assert "Usage: torrent-core" in capsys.readouterr().err
+
+
+def test_the_version_is_shown_where_the_package_is_installed_and_where_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.metadata
+
+    monkeypatch.setattr(importlib.metadata, "version", lambda _name: "1.2.3")
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == "torrent-core 1.2.3\n"
+
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert cli.main(["--version"]) == 0
+    assert "not installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (CommandFailed("it\ncould not"), 1, "it\N{REPLACEMENT CHARACTER}could not"),
+        (ExceptionGroup("g", [ExceptionGroup("h", [CommandFailed("deep")])]), 1, "deep"),
+        (
+            StorageError(StorageFault.DISK_FULL, "/x"),
+            1,
+            "no space left on the disk: /x; what is verified is kept, run again to go on",
+        ),
+        (OSError(98, "Address already in use"), 1, "Address already in use"),
+        (PermissionError(13, "Permission denied", "/x"), 1, "/x: Permission denied"),
+        (click.ClickException("odd"), 1, "odd"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (click.Abort(), 130, "interrupted"),
+        (ZeroDivisionError("oops"), 1, "internal error: ZeroDivisionError: oops"),
+    ],
+)
+def test_whatever_is_raised_becomes_one_line_and_a_status(
+    raising: list[BaseException],
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    status: int,
+    line: str,
+) -> None:
+    raising.append(error)
+    assert cli.main([]) == status
+    assert capsys.readouterr() == ("", f"error: {line}\n")
+
+
+def test_the_traceback_is_shown_on_request(
+    raising: list[BaseException],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raising.append(ZeroDivisionError("oops"))
+    monkeypatch.setenv("TORRENT_CORE_DEBUG", "1")
+    assert cli.main([]) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
+    code = (
+        "import os, sys; read, write = os.pipe(); os.close(read); os.dup2(write, 1);"
+        "from transports.cli import main; sys.exit(main(['get', '--help']))"
+    )
+    result = run_python(code)
+    assert result.returncode == 1
+    assert result.stderr == ""
+
+
+def test_names_beyond_the_terminals_encoding_are_shown_not_fatal(tmp_path: Path) -> None:
+    name = os.fsdecode("naïve ☃ ".encode() + b"\xff")
+    (tmp_path / name).write_bytes(b"x")
+    arguments = ["create", str(tmp_path), "-o", str(tmp_path / "☃.torrent")]
+    code = f"import sys; from transports.cli import main; sys.exit(main({arguments!r}))"
+    result = run_python(code, env={"PYTHONIOENCODING": "latin-1"})
+    assert result.returncode == 0
+    assert "Traceback" not in result.stderr
+    assert result.stdout.endswith("?.torrent\n")
+
+
+def test_sigterm_unwinds_like_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        app._interrupt_on_sigterm()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_the_first_cause_of_nested_groups_is_found() -> None:
+    error = ValueError("x")
+    assert first_cause(error) is error
+    assert first_cause(ExceptionGroup("a", [ExceptionGroup("b", [error]), OSError()])) is error
+
+
+def test_os_errors_name_the_file_where_there_is_one() -> None:
+    assert describe_os_error(OSError("plain")) == "plain"
+    assert describe_os_error(OSError()) == "OSError"
+    assert describe_os_error(FileNotFoundError(2, "No such file", "f")) == "f: No such file"
