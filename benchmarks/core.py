@@ -28,7 +28,7 @@ from torrent_core.limits import BLOCK_SIZE
 from torrent_core.linkstate import LinkState
 from torrent_core.metainfo import Metainfo, TorrentBuilder
 from torrent_core.peer import PeerConnection
-from torrent_core.pieces.picker import PiecePicker
+from torrent_core.pieces import PieceManager, PiecePicker
 from torrent_core.rates import Rate
 from torrent_core.torrent import Torrent
 from torrent_core.types import Address
@@ -199,7 +199,9 @@ def have_us(count: int) -> float:
 def pick_us(count: int, pieces: int = 100_000, links: int = 50) -> float:
     """Choose and open ``count`` pieces, each link in turn, every link with a random half."""
     rng = random.Random(3)
-    picker = PiecePicker((1 << pieces) - 1, rng)
+    verified = PieceManager(Geometry(pieces * BLOCK_SIZE, BLOCK_SIZE), b"")
+    picker = PiecePicker(verified, rng)
+    picker.set_wanted(verified.geometry.all_pieces)
     halves = [rng.getrandbits(pieces) for _ in range(links)]
     for link, half in enumerate(halves):
         picker.availability.gain(link, half, half)

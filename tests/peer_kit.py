@@ -84,6 +84,14 @@ def parse(data: bytes) -> Iterator[wire.Message]:
         data = data[4 + length :]
 
 
+def serving(*, fast: bool = True) -> PeerConnection:
+    """A connection that we unchoked."""
+    peer = make_peer(fast=fast)
+    peer.unchoke()
+    assert said(peer) == [wire.Unchoke()]
+    return peer
+
+
 def frozen(events: Iterable[PeerEvent]) -> list[object]:
     """Events with their payload copied, so that they can be kept and compared."""
     return [

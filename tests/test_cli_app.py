@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import click
@@ -194,14 +195,26 @@ def test_names_beyond_the_terminals_encoding_are_shown_not_fatal(tmp_path: Path)
     assert result.stdout.endswith("?.torrent\n")
 
 
-def test_sigterm_unwinds_like_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sigterm_unwinds_like_ctrl_c_and_only_while_a_command_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    try:
-        app._interrupt_on_sigterm()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+
+    def killed(**_arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(app.commands, "main", killed)
+    assert cli.main([]) == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_command_runs_in_any_thread(capsys: pytest.CaptureFixture[str]) -> None:
+    statuses: list[int] = []
+    thread = threading.Thread(target=lambda: statuses.append(cli.main(["--help"])))
+    thread.start()
+    thread.join()
+    assert statuses == [0]
 
 
 def test_the_first_cause_of_nested_groups_is_found() -> None:

@@ -24,6 +24,7 @@ class Status:
     pieces_have: int = 0
     pieces_total: int = 8
     eta: float | None = None
+    checking: float = 0.0
 
 
 @attrs.frozen
@@ -97,6 +98,12 @@ def test_a_progress_line_names_state_pieces_rates_peers_and_time_left() -> None:
         "downloading 50.0 %, pieces 4/8, down 2.0 KiB/s, up 1.0 KiB/s, peers 3, left 1:05"
     )
     assert "left" not in render.progress_line("downloading", Status())
+
+
+def test_while_checking_the_check_is_what_progresses() -> None:
+    status = Status(progress=0.25, checking=0.5)
+    assert render.progress_line("checking", status).startswith("checking 50.0 %,")
+    assert render.progress_line("seeding", status).startswith("seeding 25.0 %,")
 
 
 @given(

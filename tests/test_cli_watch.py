@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import test_cli_render
-from torrent_core.limits import REQUEST_TIMEOUT
 from torrent_core.types import Address, TorrentState
 from transports.cli.failures import CommandFailed
 from transports.cli.watch import SupplyWatch, require_supplier
@@ -24,6 +23,7 @@ class Status(test_cli_render.Status):
 @attrs.frozen
 class Peer(test_cli_render.Peer):
     outstanding: int = 0
+    snubbed: bool = False
     address: Address = ADDRESS
 
 
@@ -53,21 +53,12 @@ def test_a_link_that_owes_us_blocks_is_a_supplier() -> None:
     watch = SupplyWatch(0.0)
     assert watch.idle(5.0, Status(), []) == 5.0
     assert watch.idle(6.0, Status(), [Peer(), BUSY]) == 0.0
-    assert watch.idle(6.0 + REQUEST_TIMEOUT - 1, Status(), [BUSY]) == 0.0
+    assert watch.idle(9.0, Status(), [Peer()]) == 3.0
 
 
-def test_a_silent_link_is_no_supplier_once_its_requests_must_have_failed() -> None:
+def test_a_link_that_fell_silent_over_what_it_owes_is_none() -> None:
     watch = SupplyWatch(0.0)
-    watch.idle(0.0, Status(), [BUSY])
-    watch.idle(REQUEST_TIMEOUT - 1, Status(), [BUSY])
-    assert watch.idle(REQUEST_TIMEOUT + 9, Status(), [BUSY]) == 10.0
-
-
-def test_probes_of_a_silent_link_do_not_start_its_credit_anew() -> None:
-    watch = SupplyWatch(0.0)
-    watch.idle(0.0, Status(), [BUSY])
-    watch.idle(REQUEST_TIMEOUT, Status(), [])
-    assert watch.idle(REQUEST_TIMEOUT + 5, Status(), [BUSY]) == REQUEST_TIMEOUT + 5
+    assert watch.idle(5.0, Status(), [attrs.evolve(BUSY, snubbed=True)]) == 5.0
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.booleans(), st.booleans())))

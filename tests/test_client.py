@@ -351,10 +351,14 @@ async def test_leaving_by_cancellation_saves_resume_data_too(make, tmp_path):
 
 async def test_leaving_by_an_exception_raises_it_as_it_is(make, tmp_path):
     error = ValueError("the user's own")
-    with pytest.raises(ValueError, match="own") as caught:
+
+    async def use() -> None:
         async with make() as client:
             await client.add(META)
             raise error
+
+    with pytest.raises(ValueError, match="own") as caught:
+        await use()
     assert caught.value is error
     assert resume_file(tmp_path).exists()
 
@@ -410,8 +414,9 @@ async def test_a_client_is_usable_only_while_it_is_open(make):
 
 async def test_a_port_that_is_taken_is_told(make):
     with socket.create_server(("127.0.0.1", 0)) as taken:
+        client = make(port=taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
-            await make(port=taken.getsockname()[1]).__aenter__()
+            await client.__aenter__()
 
 
 async def test_what_the_session_does_not_accept_leaves_no_socket_open(make, monkeypatch):
@@ -429,7 +434,7 @@ async def test_entropy_and_port_are_drawn_here_and_passed_in(make):
         assert len(one.session.peer_id) == 20
         assert one.session.peer_id != two.session.peer_id
         assert one.session.random.getrandbits(64) != two.session.random.getrandbits(64)
-        assert one.session.config.listen_port == one.port != two.port
+        assert one.session.config.torrent.listen_port == one.port != two.port
     async with make(peer_id=b"p" * 20, random="dice", clock=lambda: 7.0) as fixed:
         assert fixed.session.peer_id == b"p" * 20
         assert fixed.session.random == "dice"

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,12 +25,17 @@ PLAIN = bytes(8)
 
 
 def make_link(
-    *, incoming: bool = False, reserved: bytes = DEFAULT_RESERVED, since: float | None = None
+    *,
+    incoming: bool = False,
+    info_hash: bytes = INFO_HASH,
+    peer_id: bytes = OUR_ID,
+    reserved: bytes = DEFAULT_RESERVED,
+    since: float | None = None,
 ) -> Link:
     return Link(
         make_state(fast=False, extended=False, incoming=incoming),
-        info_hash=INFO_HASH,
-        peer_id=OUR_ID,
+        info_hash=info_hash,
+        peer_id=peer_id,
         reserved=reserved,
         geometry=GEOMETRY,
         sink=Sink(),
@@ -131,9 +139,7 @@ def test_who_asks_for_another_torrent_learns_nothing() -> None:
 
 
 def test_two_links_understand_each_other() -> None:
-    one, other = make_link(), make_link(incoming=True)
-    other._ours = Handshake(INFO_HASH, THEIR_ID, DEFAULT_RESERVED)
-    other._greeting = shake.encode(other._ours)
+    one, other = make_link(), make_link(incoming=True, peer_id=THEIR_ID)
     assert len(list(other.receive(one.drain(5.0), 5.0))) == 1
     assert len(list(one.receive(other.drain(5.0), 5.0))) == 1
     other.peer.send_pieces(0b010)
@@ -194,10 +200,9 @@ def test_a_wrong_handshake_is_a_fault(data: bytes, reason: CloseReason, incoming
 @pytest.mark.parametrize(
     "wrong", [{"info_hash": b"short"}, {"peer_id": b""}, {"reserved": bytes(9)}]
 )
-def test_our_own_handshake_must_be_well_formed(wrong: dict[str, bytes]) -> None:
-    fields = {"info_hash": INFO_HASH, "peer_id": OUR_ID, "reserved": PLAIN, **wrong}
+def test_our_own_handshake_must_be_well_formed(wrong: Mapping[str, Any]) -> None:
     with pytest.raises(LocalProtocolError):
-        Link(make_state(), geometry=GEOMETRY, sink=Sink(), now=0.0, **fields)
+        make_link(**wrong)
 
 
 # --- Time ----------------------------------------------------------------------------------

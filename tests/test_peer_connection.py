@@ -103,7 +103,8 @@ def test_choke_and_interest_start_as_bep_3_says_and_change_once() -> None:
 @pytest.mark.parametrize("fast", [True, False])
 def test_ten_quick_chokes_and_unchokes_leave_nothing_behind(fast: bool) -> None:
     peer = make_peer(fast=fast)
-    events = hear(peer, *[wire.Unchoke(), wire.Choke()] * 10)
+    flips: list[wire.Message] = [wire.Unchoke(), wire.Choke()]
+    events = hear(peer, *flips * 10)
     assert events == [Unchoked(), Choked()] * 10
     assert peer.state.peer_choking
     assert peer.drain(0.0) == b""
@@ -151,7 +152,8 @@ def test_advice_is_remembered_once_and_bad_advice_is_not() -> None:
 
 def test_advice_without_end_is_not_remembered() -> None:
     peer = make_peer(geometry=Geometry(total_length=5000, piece_length=1))
-    hear(peer, *map(wire.AllowedFast, range(5000)), *map(wire.Suggest, range(5000)))
+    for index in range(5000):
+        hear(peer, wire.AllowedFast(index), wire.Suggest(index))
     assert peer.state.allowed_fast.bit_count() == MAX_ALLOWED_FAST
     assert peer.state.suggested.bit_count() == MAX_ALLOWED_FAST
 

@@ -8,6 +8,7 @@ from peer_kit import (
     GEOMETRY,
     Sink,
     any_messages,
+    blocks,
     frozen,
     hear,
     honest_messages,
@@ -18,7 +19,7 @@ from torrent_core.errors import WireError
 from torrent_core.geometry import Geometry
 from torrent_core.limits import MAX_EXTENDED_MESSAGE, MAX_REQUEST_LENGTH
 from torrent_core.peer.connection import PeerConnection
-from torrent_core.peer.events import BlockReceived, Fault, PeerEvent
+from torrent_core.peer.events import BlockReceived, Fault
 from torrent_core.types import CloseReason
 from torrent_core.wire import messages as wire
 
@@ -97,22 +98,21 @@ def test_what_came_before_a_fault_is_delivered_first(
     assert events[: len(expected)] == expected
 
 
-@given(st.lists(honest_messages, max_size=10), cuts)
-def test_the_sink_is_only_asked_for_blocks_that_are_cut(
+@given(st.lists(blocks | honest_messages, max_size=10), cuts)
+def test_the_sink_is_asked_once_for_each_cut_block_and_for_no_other(
     messages: list[wire.Message], where: list[int]
 ) -> None:
-    data = b"".join(map(wire.encode, messages))
     sink = Sink()
-    for chunk in pieces_of(data, where):
-        for event in make_and_feed(sink, chunk):
-            assert event is not None
-    whole = Sink()
-    list(make_peer(sink=whole).receive(data, 0.0))
-    assert whole.opened == []
-
-
-def make_and_feed(sink: Sink, chunk: bytes) -> list[PeerEvent]:
-    return list(make_peer(sink=sink).receive(chunk, 0.0))
+    peer = make_peer(sink=sink)
+    from_sink = []
+    for chunk in pieces_of(b"".join(map(wire.encode, messages)), where):
+        for event in peer.receive(chunk, 0.0):
+            if isinstance(event, BlockReceived):
+                assert event.data is not None
+                if event.data.obj is not chunk:
+                    from_sink.append((event.index, event.begin, event.length))
+                    assert event.data.obj is sink.buffers[len(from_sink) - 1]
+    assert from_sink == sink.opened
 
 
 # --- Blocks ----------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def test_a_block_that_cannot_exist_is_a_fault_before_its_payload(
 ) -> None:
     sink = Sink()
     peer = make_peer(sink=sink)
-    data = wire.encode(wire.Piece(index, begin, bytes(length)))
+    data = wire.encode(wire.Piece(index, begin, bytes(length))) + bytes(8)
     (fault,) = peer.receive(data[:given_bytes], 0.0)
     assert isinstance(fault, Fault)
     assert fault.reason is CloseReason.PROTOCOL_ERROR

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from torrent_core import bencode
 from torrent_core.errors import BencodeError, WireError
-from torrent_core.limits import MAX_REQQ
+from torrent_core.limits import MAX_CLIENT_NAME, MAX_REQQ
 from torrent_core.wire import extended
-from torrent_core.wire.extended import MAX_CLIENT_NAME, ExtendedHandshake
+from torrent_core.wire.extended import ExtendedHandshake
 
 handshakes = st.builds(
     ExtendedHandshake,

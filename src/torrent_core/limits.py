@@ -157,6 +157,13 @@ MAX_EXTENDED_MESSAGE = 64 * 1024
 MAX_UNKNOWN_MESSAGES = 256
 """Messages of an unknown id that are ignored, before the link is closed."""
 
+MAX_CLIENT_NAME = 128
+"""Characters kept of a peer's ``v`` (BEP 10; lt truncates for display only)."""
+
+MAX_REPLY_BACKLOG = 2 * SEND_WATERMARK
+"""Bytes that may wait for a peer which makes us reject: it must read what it asks for.
+Blocks alone never take more than the watermark (lt closes on its send buffer limit)."""
+
 ALLOWED_FAST_COUNT = 10
 """Size of the allowed-fast set we grant (BEP 6 suggests 10)."""
 

@@ -135,7 +135,8 @@ class Client:
         self._entered = True
         listeners = await open_listeners(self._host, self._wanted_port)
         self.port = local_port(listeners)
-        config = attrs.evolve(self._config, listen_port=self.port)
+        policy = attrs.evolve(self._config.torrent, listen_port=self.port)
+        config = attrs.evolve(self._config, torrent=policy)
         try:
             self.session = Session(peer_id=self.peer_id, random=self._random, config=config)
         except BaseException:
@@ -186,6 +187,7 @@ class Client:
                     tasks.cancel_scope.cancel()
             finally:
                 self._running = False
+                self.driver.close()
                 await self._disk.aclose()
 
     async def _shut_down(self) -> None:

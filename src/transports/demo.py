@@ -43,6 +43,9 @@ FAULT_SHARE = 64
 
 LEAST_SERVED = 4
 
+LEAST_PIECE = 64 * 1024
+"""Pieces of several blocks, so that a fault leaves pieces half done."""
+
 LIMIT_SECONDS = 60.0
 """A demo that is not done by then has failed."""
 
@@ -200,7 +203,7 @@ def make_payload(folder: Path, size: int, seed: int) -> Metainfo:
         name,
         [((name,), size)],
         single_file=True,
-        piece_length=min(choose_piece_length(size), 256 * 1024),
+        piece_length=max(choose_piece_length(size), LEAST_PIECE),
         created_by="torrent-core demo",
     )
     source = random.Random(seed)

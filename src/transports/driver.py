@@ -50,6 +50,7 @@ class Driver:
         self._clock = clock
         self._inbox: deque[Event] = deque()
         self._busy = False
+        self._closed = False
         self._alarm = math.inf
         self._wake = anyio.Event()
         self._subscribers: list[Callable[[Report], None]] = []
@@ -90,10 +91,10 @@ class Driver:
     def command(self, event: Command) -> None:
         """``feed`` for what the user wants: raises LocalProtocolError if it is not allowed.
 
-        Raises ClientClosed after a failure.
+        Raises ClientClosed after a failure or ``close``.
         """
-        if self.failure is not None:
-            raise ClientClosed("the engine has failed") from self.failure
+        if self._closed or self.failure is not None:
+            raise ClientClosed("the client is closed") from self.failure
         try:
             actions = self.session.handle(event, self._clock())
         except LocalProtocolError:
@@ -102,6 +103,10 @@ class Driver:
             self._fail(bug)
             raise
         self._drain(actions)
+
+    def close(self) -> None:
+        """Take no more commands."""
+        self._closed = True
 
     async def run(self) -> None:
         """Wake the machine at its deadlines, for ever; raises the failure if there is one."""

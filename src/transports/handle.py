@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
+from torrent_core import PeerStatus, Session, Torrent, TorrentStatus
 from torrent_core.actions import Report, StateChanged, StorageTrouble, TorrentCompleted
 from torrent_core.events import AddPeer, DropPeer, Recheck, RemoveTorrent, StopTorrent
 from torrent_core.metainfo import Metainfo
@@ -15,10 +16,6 @@ from torrent_core.types import Address, StorageFault, TorrentState
 from .disk import Disk, TorrentStorage
 from .driver import Driver
 from .errors import StorageError, TorrentGone, TorrentStopped
-
-if TYPE_CHECKING:
-    from torrent_core import Session
-    from torrent_core.session import PeerStatus, TorrentStatus
 
 FATAL_FAULTS = (StorageFault.DISK_FULL, StorageFault.PERMISSION)
 """What only a person can mend, so that waiting for it makes no sense."""
@@ -63,25 +60,18 @@ class TorrentHandle:
     @property
     def status(self) -> TorrentStatus:
         """State, progress, rates, totals.  Raises TorrentGone."""
-        torrent = self._session.torrents.get(self.info_hash)
-        if torrent is None:
-            raise TorrentGone(self.metainfo.name)
-        return torrent.status(self._driver.now)
+        return self._torrent.status(self._driver.now)
 
     @property
     def peers(self) -> list[PeerStatus]:
-        """One row for each link.  Raises TorrentGone."""
-        torrent = self._session.torrents.get(self.info_hash)
-        if torrent is None:
-            raise TorrentGone(self.metainfo.name)
-        return torrent.peers(self._driver.now)
+        """One row for each link that has shaken hands.  Raises TorrentGone."""
+        return self._torrent.peers(self._driver.now)
 
     @property
     def state(self) -> TorrentState:
         """What the torrent is doing; STOPPED once it is removed."""
-        if self.info_hash not in self._session.torrents:
-            return TorrentState.STOPPED
-        return self.status.state
+        torrent = self._session.torrents.get(self.info_hash)
+        return TorrentState.STOPPED if torrent is None else torrent.state
 
     def add_peer(self, host: str, port: int) -> None:
         """Connect to this peer, and again for as long as the torrent runs."""
@@ -140,11 +130,18 @@ class TorrentHandle:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
 
+    @property
+    def _torrent(self) -> Torrent:
+        torrent = self._session.torrents.get(self.info_hash)
+        if torrent is None:
+            raise TorrentGone(self.metainfo.name)
+        return torrent
+
     def _is_complete(self) -> bool:
-        if self.info_hash not in self._session.torrents:
+        torrent = self._session.torrents.get(self.info_hash)
+        if torrent is None or torrent.state is TorrentState.CHECKING:
             return False
-        status = self.status
-        return status.state is not TorrentState.CHECKING and status.wanted_left == 0
+        return torrent.status(self._driver.now).wanted_left == 0
 
     async def _stopped(self) -> None:
         while self.state is not TorrentState.STOPPED:

@@ -10,9 +10,9 @@ from ..errors import WireError
 from ..geometry import Geometry
 from ..limits import (
     MAX_ALLOWED_FAST,
+    MAX_REPLY_BACKLOG,
     MAX_REQUEST_LENGTH,
     MAX_UNKNOWN_MESSAGES,
-    SEND_WATERMARK,
 )
 from ..linkstate import LinkState
 from ..types import BlockInfo
@@ -37,10 +37,6 @@ from .framing import Handler
 from .outbox import Outbox
 from .states import GROUP_OF, Group, agreed
 from .uploads import UploadQueue
-
-MAX_REPLY_BACKLOG = 2 * SEND_WATERMARK
-"""Bytes that may wait for a peer which makes us reject: it must read what it asks for.  Blocks
-alone never take more than the watermark."""
 
 _EXTENSION_HANDSHAKE = 0
 

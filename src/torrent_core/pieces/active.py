@@ -39,6 +39,8 @@ class RequestInfo:
     """Sent to a snubbed link; does not keep others from asking."""
     overtaken: int = 0
     """Later requests to the same link that were answered before this one."""
+    overtaken_since: float = 0.0
+    """When the first of those was answered."""
 
     @property
     def info(self) -> BlockInfo:
@@ -141,7 +143,7 @@ class ActivePiece:
 
     def block_length(self, block: int) -> int:
         """Bytes of the block; only the last one may be shorter."""
-        return min(BLOCK_SIZE, self.length - block * BLOCK_SIZE)
+        return BLOCK_SIZE if block + 1 < self.blocks_needed else self.length - block * BLOCK_SIZE
 
     def block_info(self, block: int) -> BlockInfo:
         """The block as REQUEST names it."""

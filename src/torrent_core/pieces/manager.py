@@ -9,7 +9,7 @@ engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from ..budget import Budget
 from ..deadlines import Deadlines
@@ -193,18 +193,13 @@ class ActivePieceManager:
         return void
 
     def request(
-        self, link: LinkRequests, piece: ActivePiece, blocks: Iterable[int], now: float
+        self, link: LinkRequests, piece: ActivePiece, blocks: list[int], now: float
     ) -> list[BlockInfo]:
         """Note that ``link`` is asked for these blocks; returns them as REQUEST names them."""
         base = piece.index * self._geometry.blocks_per_piece
-        slack = self.config.request_timeout
-        asked = []
-        for block in blocks:
-            piece.add_request(link.ask(base + block, piece, block, now, slack))
-            asked.append(piece.block_info(block))
+        link.ask(base, piece, blocks, now, self.config.request_timeout)
         self.refresh(piece)
-        self.rearm(link)
-        return asked
+        return [piece.block_info(block) for block in blocks]
 
     def key(self, index: int, begin: int) -> int:
         """The number of a block over the whole torrent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from ..linkstate import LinkState
 from ..types import ReleaseCause
 from .active import ActivePiece, RequestInfo
 
@@ -30,7 +31,8 @@ USED = Outcome()
 class Released:
     """Requests of one link that became void for one cause."""
 
-    link: int
+    state: LinkState
+    """The link; it may be gone by now."""
     cause: ReleaseCause
     requests: tuple[RequestInfo, ...]
     cancel: bool

@@ -83,26 +83,28 @@ class LinkRequests:
     # --- Asking ------------------------------------------------------------------------
 
     def ask(
-        self, key: int, piece: ActivePiece, block: int, now: float, slack: float
-    ) -> RequestInfo:
-        """Note a new request; its deadline is fixed here and never moves.
+        self, base: int, piece: ActivePiece, blocks: list[int], now: float, slack: float
+    ) -> None:
+        """Note new requests, for ``blocks`` of ``piece``; ``base`` is the key of its first.
 
-        The deadline is the time that the queue ahead of it takes at the link's rate, plus
-        ``slack``.  Deadlines of one link ascend, so that the oldest request is always the
-        first one due: that makes "what is due?" O(1).
+        The deadline of each is fixed here and never moves: the time that the queue ahead of
+        it takes at the link's rate, plus ``slack``.  Deadlines of one link ascend, so that
+        the oldest request is always the first one due: that makes "what is due?" O(1).
         """
-        if not self.out:
+        out = self.out
+        if not out:
             self.last_progress = now
+        ordinal, probe, serial = self.state.ordinal, self.snubbed, self._serial
         rate = self.state.down.value(now)
-        ahead = len(self.out) * BLOCK_SIZE / rate if rate else 0.0
-        deadline = max(self._last_deadline, now + ahead + slack)
-        self._last_deadline = deadline
-        self._serial += 1
-        info = RequestInfo(
-            self.state.ordinal, piece, block, now, deadline, self._serial, self.snubbed
-        )
-        self.out[key] = info
-        return info
+        each = BLOCK_SIZE / rate if rate else 0.0
+        deadline = max(self._last_deadline, now + len(out) * each + slack)
+        for block in blocks:
+            serial += 1
+            info = RequestInfo(ordinal, piece, block, now, deadline, serial, probe)
+            out[base + block] = info
+            piece.add_request(info)
+            deadline += each
+        self._serial, self._last_deadline = serial, deadline
 
     def room(self, *, eager: bool) -> int:
         """Requests that may go out now.

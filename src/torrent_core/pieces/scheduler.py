@@ -18,7 +18,7 @@ somebody else in the same step.
 from __future__ import annotations
 
 from ..bitfield import indices, lowest
-from ..limits import BLOCK_SIZE, MAX_OPEN_BLOCKS, OVERTAKEN_LIMIT
+from ..limits import BLOCK_SIZE, LATENESS_FLOOR, MAX_OPEN_BLOCKS, OVERTAKEN_LIMIT
 from ..linkstate import LinkState
 from ..types import BlockInfo, ReleaseCause
 from .active import ActivePiece, RequestInfo, Stage
@@ -134,9 +134,7 @@ class RequestScheduler:
         self._progressed(link, now)
         outcome = self._take(info.piece, info.block, data, link, now)
         lost = self._overtaken(link, info, now)
-        active.rearm(link)
-        if len(link.out) <= link.low_water:
-            self.touch(link)
+        self.touch(link)
         return outcome if lost is None else Outcome(outcome.completed, outcome.duplicates, lost)
 
     def open_block(
@@ -161,7 +159,6 @@ class RequestScheduler:
         for other in duplicates:
             holder = self.active.links[other.link]
             holder.withdraw(self.active.key_of(other))
-            self.active.rearm(holder)
             self.touch(holder)
         if not piece.have_all_blocks:
             return Outcome(duplicates=duplicates) if duplicates else USED
@@ -218,15 +215,17 @@ class RequestScheduler:
     def _overtaken(
         self, link: LinkRequests, answered: RequestInfo, now: float
     ) -> RequestInfo | None:
-        """The link's oldest request, if it is lost: it answered several later ones, and
-        has had at least the patience that it is owed.  Order alone is no sign: engines
-        that read the disk in threads answer out of order all the time."""
+        """The link's oldest request, if it is lost: several later ones were answered, and
+        that not just now.  Order alone is no sign: engines that read the disk in threads
+        answer out of order all the time."""
         oldest = next(iter(link.out.values()), None)
         if oldest is None or oldest.serial > answered.serial:
             return None
+        if not oldest.overtaken:
+            oldest.overtaken_since = now
         oldest.overtaken += 1
-        patience = link.gaps.patience(self.active.config.request_timeout)
-        if oldest.overtaken < OVERTAKEN_LIMIT or now - oldest.sent_at < patience:
+        passed_over = now - oldest.overtaken_since >= LATENESS_FLOOR
+        if oldest.overtaken < OVERTAKEN_LIMIT or not passed_over:
             return None
         self.active.withdraw(oldest)
         self._refusals.refuse(link, oldest.piece.index, now)
@@ -246,8 +245,14 @@ class RequestScheduler:
         eager = self._dirty.pop(link.state.ordinal, False)
         link.pace(now)
         room = link.room(eager=eager)
-        if room <= 0:
-            return []
+        if room > 0:
+            asked = self._fill(link, room, now)
+        else:
+            asked = []
+        self.active.rearm(link)
+        return asked
+
+    def _fill(self, link: LinkRequests, room: int, now: float) -> list[BlockInfo]:
         usable = link.usable(now) & ~self.parole.closed_to(link)
         asked: list[BlockInfo] = []
         while usable and room > len(asked):
@@ -392,7 +397,7 @@ class RequestScheduler:
             self._touch_all()
         if ordinal in self.active.links:
             self.touch(link)
-        return Released(ordinal, cause, tuple(void), cancel)
+        return Released(link.state, cause, tuple(void), cancel)
 
     def _start_over(self, piece: ActivePiece) -> None:
         self.parole.vacate(piece.index)

@@ -24,9 +24,12 @@ class Dialling:
         self._ours: dict[int, int] = {}  # the session's number -> the book's
         self._theirs: dict[int, int] = {}
         self.book = DialBook(context.random)
+        self.stale = True
+        """Something happened that ``tick`` should look at."""
 
     def add(self, address: Address) -> None:
         """Dial this peer, and again for as long as the torrent runs."""
+        self.stale = True
         self.book.add(address, self._context.now)
 
     def drop(self, address: Address) -> None:
@@ -45,11 +48,13 @@ class Dialling:
 
     def failed(self, dial_id: int) -> None:
         """The dial came to nothing."""
+        self.stale = True
         self.book.failed(self._answered(dial_id), self._context.now)
         self._context.budgets.links.give(1)
 
     def link_lost(self, address: Address, lived: float, *, useful: bool) -> None:
         """A link that we had dialled is gone."""
+        self.stale = True
         self.book.closed(address, self._context.now, lived, useful)
 
     def cancel_all(self) -> None:
@@ -59,6 +64,7 @@ class Dialling:
 
     def tick(self) -> None:
         """Give up dials that take too long, and begin those that are due."""
+        self.stale = False
         context = self._context
         for number in self.book.expired(context.now):
             context.actions.append(CancelDial(self._theirs[number]))

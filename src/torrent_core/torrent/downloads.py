@@ -54,7 +54,7 @@ class Downloads:
             self._cancel(other.link, [other.info])
         if outcome.lost is not None:
             lost = (outcome.lost,)
-            self._report(Released(link.state.ordinal, ReleaseCause.OVERTAKEN, lost, True))
+            self._report(Released(link.state, ReleaseCause.OVERTAKEN, lost, True))
         if outcome.waste:
             waste(self._context, link.id, outcome.waste, event.length)
             if link.requests.unsolicited > MAX_UNSOLICITED_BLOCKS:
@@ -129,14 +129,12 @@ class Downloads:
     def _report(self, released: Released) -> None:
         if not released.requests:
             return
-        context = self._context
+        context, state = self._context, released.state
         blocks = [info.info for info in released.requests]
-        link = self.links.by_ordinal(released.link)
         if released.cancel:
-            self._cancel(released.link, blocks)
-        if link is not None:
-            report = BlocksReleased(context.info_hash, link.id, released.cause, tuple(blocks))
-            context.actions.append(report)
+            self._cancel(state.ordinal, blocks)
+        report = BlocksReleased(context.info_hash, state.link, released.cause, tuple(blocks))
+        context.actions.append(report)
 
     def _cancel(self, ordinal: int, blocks: list[BlockInfo]) -> None:
         link = self.links.by_ordinal(ordinal)

@@ -6,6 +6,8 @@ part knows only that links exist.
 
 from __future__ import annotations
 
+from collections import deque
+
 import attrs
 
 from ..actions import Close, LinkLost, LinkReady, Send
@@ -19,10 +21,25 @@ from ..peer.events import BlockSink, HandshakeDone
 from ..pieces import LinkRequests
 from ..rates import Rate
 from ..registry import Registry
-from ..types import Address, CloseReason, LinkId
+from ..types import Address, BlockInfo, CloseReason, LinkId
 from ..wire import extended
 from ..wire.fast import allowed_fast_set
 from .context import Context
+
+
+@attrs.define(eq=False)
+class Read:
+    """Requests that one read of the storage serves."""
+
+    run: list[BlockInfo]
+    data: bytes | None = None
+    """What was read, if an older read is not answered yet."""
+    failed: bool = False
+
+    @property
+    def length(self) -> int:
+        """Bytes to be read."""
+        return sum(request.length for request in self.run)
 
 
 @attrs.define(eq=False)
@@ -38,6 +55,8 @@ class TorrentLink:
     """Set of pieces that we said we have when hands were shaken."""
     reading: int = 0
     """Bytes being read from storage to be sent on it."""
+    reads: deque[Read] = attrs.field(factory=deque)
+    """The reads for it that are out, oldest first: it is served in the order it asked."""
 
     @property
     def state(self) -> LinkState:

@@ -245,7 +245,8 @@ class Torrent:
 
     def _settle(self) -> None:
         """The end of every step: ask for what became free, send, and see what is over."""
-        self._dialling.tick()
+        if self._dialling.stale:
+            self._dialling.tick()
         self._downloads.fill()
         self._links.flush()
         self._saving.end_if_idle()
@@ -384,6 +385,7 @@ class Torrent:
     def _checked(self) -> None:
         """The check is over: download, or seed."""
         context = self._context
+        self._dialling.stale = True
         self._links.announce_checked()
         if context.missing:
             context.enter(TorrentState.DOWNLOADING)
@@ -455,6 +457,7 @@ class Torrent:
         self._context.jobs.answer(event)
 
     def _tick(self, _event: Tick) -> None:
+        self._dialling.stale = True
         while (link := self._links.pop_due()) is not None:
             for happened in link.wire.tick(self._context.now):
                 self._on_peer[type(happened)](link, happened)

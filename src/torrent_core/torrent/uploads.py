@@ -13,9 +13,9 @@ from ..choking import Choker, Decision
 from ..events import BlocksRead, StorageFailed
 from ..limits import MAX_READ_AHEAD, SEND_WATERMARK
 from ..peer.events import UploadRequested
-from ..types import BlockInfo, TorrentState
+from ..types import BlockInfo, Buffer, TorrentState
 from .context import Context
-from .links import Links, TorrentLink
+from .links import Links, Read, TorrentLink
 
 
 class Uploads:
@@ -68,45 +68,57 @@ class Uploads:
         while len(uploads) and link.wire.unsent + link.reading < SEND_WATERMARK:
             self._read(link, _take_run(link))
 
-    def _read(self, link: TorrentLink, run: list[BlockInfo]) -> None:
+    def _read(self, link: TorrentLink, read: Read) -> None:
         context = self._context
-        first = run[0]
-        length = sum(request.length for request in run)
-        link.reading += length
+        first = read.run[0]
+        link.reading += read.length
+        link.reads.append(read)
         job = context.jobs.begin(
-            BlocksRead, partial(self._served, link, run), partial(self._unreadable, link, run)
+            BlocksRead, partial(self._served, link, read), partial(self._unreadable, link, read)
         )
-        spans = context.files.spans(first.piece, first.begin, length)
+        spans = context.files.spans(first.piece, first.begin, read.length)
         context.actions.append(ReadBlocks(context.info_hash, job, first.piece, spans))
 
-    def _served(self, link: TorrentLink, run: list[BlockInfo], event: BlocksRead) -> None:
-        link.reading -= sum(request.length for request in run)
+    def _served(self, link: TorrentLink, read: Read, event: BlocksRead) -> None:
+        """Storage may answer out of order; a peer that is served so may think us broken."""
+        if link.reads[0] is not read:
+            read.data = bytes(event.data)
+            return
+        link.reads.popleft()
+        self._answer(link, read, event.data)
+        self._go_on(link)
+
+    def _unreadable(self, link: TorrentLink, read: Read, event: StorageFailed) -> None:
+        trouble = StorageTrouble(self._context.info_hash, event.fault, event.detail, None)
+        self._context.actions.append(trouble)
+        read.failed = True
+        self._go_on(link)
+
+    def _go_on(self, link: TorrentLink) -> None:
+        """Answer the reads that waited for an older one, then read on."""
+        while link.reads and (link.reads[0].failed or link.reads[0].data is not None):
+            read = link.reads.popleft()
+            self._answer(link, read, read.data)
+        self.pump(link)
+
+    def _answer(self, link: TorrentLink, read: Read, data: Buffer | None) -> None:
+        link.reading -= read.length
         if not link.is_open:
             return
-        data = memoryview(event.data)
         at = 0
-        for request in run:
-            if link.wire.peer.uploads.is_wanted(request):
-                link.wire.peer.send_block(request, data[at : at + request.length])
+        for request in read.run:
+            if not link.wire.peer.uploads.is_wanted(request):
+                pass  # cancelled, and answered so
+            elif data is None:
+                link.wire.peer.reject(request)
+            else:
+                link.wire.peer.send_block(request, memoryview(data)[at : at + request.length])
             at += request.length
         self._links.touch(link)
         self._links.flush_one(link)  # the buffer is only valid during this event
-        self.pump(link)
-
-    def _unreadable(self, link: TorrentLink, run: list[BlockInfo], event: StorageFailed) -> None:
-        link.reading -= sum(request.length for request in run)
-        trouble = StorageTrouble(self._context.info_hash, event.fault, event.detail, None)
-        self._context.actions.append(trouble)
-        if not link.is_open:
-            return
-        for request in run:
-            if link.wire.peer.uploads.is_wanted(request):
-                link.wire.peer.reject(request)
-        self._links.touch(link)
-        self.pump(link)
 
 
-def _take_run(link: TorrentLink) -> list[BlockInfo]:
+def _take_run(link: TorrentLink) -> Read:
     """The next requests that lie side by side in one piece: one read serves them."""
     uploads = link.wire.peer.uploads
     run: list[BlockInfo] = []
@@ -119,4 +131,4 @@ def _take_run(link: TorrentLink) -> list[BlockInfo]:
         uploads.take()
         run.append(following)
         end = (following.piece, following.begin + following.length)
-    return run
+    return Read(run)

@@ -12,11 +12,8 @@ from ..bencode import Encodable, Value
 from ..bencode import decode as bdecode
 from ..bencode import encode as bencode
 from ..errors import BencodeError, WireError
-from ..limits import MAX_REQQ
+from ..limits import MAX_CLIENT_NAME, MAX_REQQ
 from ..types import Buffer
-
-MAX_CLIENT_NAME = 128
-"""Characters kept of a client's name (no precedent has a bound but the message's)."""
 
 
 @attrs.frozen

@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 import click
@@ -70,30 +71,36 @@ def _show_version(context: click.Context, wanted: bool) -> None:
 
 def run(argv: Sequence[str] | None) -> int:
     """Run one command; whatever it raises becomes one line and a status."""
-    _interrupt_on_sigterm()
     _never_fail_on_a_name()
     try:
-        status = commands.main(
-            args=None if argv is None else list(argv),
-            prog_name="torrent-core",
-            standalone_mode=False,
-        )
+        with _sigterm_interrupts():
+            status = commands.main(
+                args=None if argv is None else list(argv),
+                prog_name="torrent-core",
+                standalone_mode=False,
+            )
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
         return _status_of(error)
     return status if isinstance(status, int) else OK
 
 
-def _interrupt_on_sigterm() -> None:
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
     """Make SIGTERM unwind like Ctrl-C, so that temporary files are removed."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     try:
-        signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        return  # only the main thread may; elsewhere the host program owns the signals
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # only the main thread may; elsewhere the host owns the signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _never_fail_on_a_name() -> None:

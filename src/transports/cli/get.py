@@ -124,7 +124,7 @@ class Fetch:
             torrent = self._torrent = await client.add(self._metainfo)
             showing.start_soon(show_reports, reports, torrent, self._screen)
             self._started(client.port)
-            await self._complete(torrent, time.monotonic())
+            await self._complete(torrent)
             if self._keep_seeding:
                 showing.start_soon(show_status, torrent, self._screen)
                 self._screen.note(f"seeding on port {client.port} until interrupted")
@@ -132,12 +132,14 @@ class Fetch:
             showing.cancel_scope.cancel()
         return OK
 
-    async def _complete(self, torrent: TorrentHandle, began: float) -> None:
+    async def _complete(self, torrent: TorrentHandle) -> None:
         """Wait for the download, while the display runs and the supply is watched."""
         import anyio
 
         from .watch import require_supplier, show_status
 
+        began = time.monotonic()
+        earlier = torrent.status.downloaded  # what former runs fetched
         async with anyio.create_task_group() as waiting:
             waiting.start_soon(show_status, torrent, self._screen)
             for host, port in self._peers:
@@ -146,7 +148,8 @@ class Fetch:
                 waiting.start_soon(require_supplier, torrent, self._timeout, self._peers)
             await torrent.wait_complete()
             waiting.cancel_scope.cancel()
-        self._completed(torrent, time.monotonic() - began)
+        fetched = torrent.status.downloaded - earlier
+        self._completed(torrent, fetched, time.monotonic() - began)
 
     def _started(self, port: int) -> None:
         self._event(
@@ -157,17 +160,17 @@ class Fetch:
             port=port,
         )
 
-    def _completed(self, torrent: TorrentHandle, took: float) -> None:
+    def _completed(self, torrent: TorrentHandle, fetched: int, took: float) -> None:
         from .render import duration, rate, size
 
         status = torrent.status
         path = self._folder / self._metainfo.name
         self._screen.show(status.state.value, status)
         self._event("completed", path=str(path), seconds=round(took, 3))
-        speed = rate(status.downloaded / max(took, 1e-3))
+        speed = rate(fetched / max(took, 1e-3))
         self._screen.note(
             f"done: {path}, {size(self._metainfo.total_length)} verified"
-            f" ({size(status.downloaded)} fetched in {duration(took)}, {speed})"
+            f" ({size(fetched)} fetched in {duration(took)}, {speed})"
         )
 
     def interrupted(self) -> None:

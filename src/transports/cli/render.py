@@ -16,6 +16,8 @@ class Status(Protocol):
     @property
     def progress(self) -> float: ...
     @property
+    def checking(self) -> float: ...
+    @property
     def down_rate(self) -> float: ...
     @property
     def up_rate(self) -> float: ...
@@ -84,10 +86,15 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def fraction(state: str, status: Status) -> float:
+    """How far the present work has come: the check while checking, else the download."""
+    return status.checking if state == "checking" else status.progress
+
+
 def progress_line(state: str, status: Status) -> str:
     """One plain line of progress."""
     parts = [
-        f"{state} {percent(status.progress)}",
+        f"{state} {percent(fraction(state, status))}",
         f"pieces {status.pieces_have}/{status.pieces_total}",
         f"down {rate(status.down_rate)}",
         f"up {rate(status.up_rate)}",
@@ -113,6 +120,7 @@ def json_line(
     }
     if status:
         fields |= {
+            "checking": math.floor(status.checking * 1e6) / 1e6,
             "downloaded": status.downloaded,
             "uploaded": status.uploaded,
             "pieces_have": status.pieces_have,

@@ -24,8 +24,8 @@ def run_async(work: Work, *, backend: str, on_signal: Callback, on_abort: Callba
     """
     if find_spec(backend) is None:
         raise CommandFailed(f"{backend} is not installed: pip install {backend}")
-    guard = _SignalGuard(on_signal, on_abort)
-    return anyio.run(guard.run, work, backend=backend, backend_options=_loop_options(backend))
+    options = _loop_options(backend)
+    return anyio.run(_guarded, work, on_signal, on_abort, backend=backend, backend_options=options)
 
 
 def _loop_options(backend: str) -> dict[str, bool]:
@@ -35,18 +35,22 @@ def _loop_options(backend: str) -> dict[str, bool]:
     return {}
 
 
+async def _guarded(work: Work, on_signal: Callback, on_abort: Callback) -> int:
+    return await _SignalGuard(on_signal, on_abort).run(work)
+
+
 class _SignalGuard:
     def __init__(self, on_signal: Callback, on_abort: Callback) -> None:
         self._on_signal = on_signal
         self._on_abort = on_abort
-        self._scope: anyio.CancelScope | None = None
+        self._scope = anyio.CancelScope()
         self._interrupted = False
 
     async def run(self, work: Work) -> int:
         status = INTERRUPTED
         async with anyio.create_task_group() as group:
             await group.start(self._listen)
-            with anyio.CancelScope() as self._scope:
+            with self._scope:
                 status = await work()
             group.cancel_scope.cancel()
         return INTERRUPTED if self._interrupted else status
@@ -63,5 +67,4 @@ class _SignalGuard:
             os._exit(INTERRUPTED)
         self._interrupted = True
         self._on_signal()
-        if self._scope is not None:
-            self._scope.cancel()
+        self._scope.cancel()

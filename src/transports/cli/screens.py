@@ -10,7 +10,18 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-from .render import Status, json_line, percent, printable, progress_line, rate, size
+from .render import (
+    Status,
+    duration,
+    fraction,
+    json_line,
+    percent,
+    plural,
+    printable,
+    progress_line,
+    rate,
+    size,
+)
 
 LINE_INTERVAL = 5.0
 """Seconds between plain lines: a log that can still be read after an hour."""
@@ -125,8 +136,7 @@ class LiveScreen(QuietScreen):
         self._progress.start()
 
     def show(self, state: str, status: Status) -> None:
-        from .render import duration, plural
-
+        done = fraction(state, status)
         parts = [
             state,
             plural(status.peers, "peer"),
@@ -136,8 +146,8 @@ class LiveScreen(QuietScreen):
             parts.append(f"{duration(status.eta)} left")
         self._progress.update(
             self._task,
-            completed=status.progress,
-            percent=percent(status.progress),
+            completed=done,
+            percent=percent(done),
             rates=f"↓ {rate(status.down_rate)} ↑ {rate(status.up_rate)}",
             detail=", ".join(parts),
             refresh=True,

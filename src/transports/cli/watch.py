@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from torrent_core.limits import REQUEST_TIMEOUT
 from torrent_core.types import Address, TorrentState
 
 from .failures import CommandFailed
@@ -31,6 +30,8 @@ class WatchedStatus(Status, Protocol):
 class WatchedPeer(Peer, Protocol):
     @property
     def outstanding(self) -> int: ...
+    @property
+    def snubbed(self) -> bool: ...
 
 
 async def show_status(torrent: TorrentHandle, screen: Screen) -> None:
@@ -57,28 +58,21 @@ async def show_reports(reports: EventStream, torrent: TorrentHandle, screen: Scr
 class SupplyWatch:
     """How long a download has been without a supplier.
 
-    A link that owes us blocks is a supplier, but if nothing at all comes it counts only for
-    as long as a request may take: by then every request to it has failed, and those that
-    follow are probes.
+    A link that owes us blocks is a supplier, unless it fell silent over them and is only
+    being probed.
     """
 
     def __init__(self, now: float) -> None:
         self._supplied_at = now
-        self._owed_since: float | None = None
         self._seen = (0, 0)
 
     def idle(self, now: float, status: WatchedStatus, peers: Iterable[WatchedPeer]) -> float:
         """Look again; the result is the seconds without a supplier."""
         seen = (status.downloaded, status.pieces_have)
-        if seen != self._seen or status.state is TorrentState.CHECKING:
+        supplied = any(peer.outstanding and not peer.snubbed for peer in peers)
+        if supplied or seen != self._seen or status.state is TorrentState.CHECKING:
             self._seen = seen
             self._supplied_at = now
-            self._owed_since = None
-        elif any(peer.outstanding for peer in peers):
-            if self._owed_since is None:
-                self._owed_since = now
-            if now - self._owed_since < REQUEST_TIMEOUT:
-                self._supplied_at = now
         return now - self._supplied_at
 
 

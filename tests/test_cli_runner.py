@@ -1,0 +1,101 @@
+"""Signals end a command cleanly, and a second one ends it at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import anyio
+import pytest
+
+from transports.cli import runner
+from transports.cli.failures import INTERRUPTED, CommandFailed
+
+STUBBORN = """
+import signal, os, sys, anyio
+from transports.cli.runner import run_async
+
+async def work():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        await anyio.sleep_forever()
+    finally:
+        with anyio.CancelScope(shield=True):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await anyio.sleep_forever()
+
+def say(text):
+    print(text, flush=True)
+
+run_async(work, backend=sys.argv[1], on_signal=lambda: say("first"), on_abort=lambda: say("second"))
+"""
+
+
+def nothing() -> None:
+    return None
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_work_that_ends_gives_its_status(backend: str) -> None:
+    async def work() -> int:
+        await anyio.lowlevel.checkpoint()
+        return 7
+
+    assert runner.run_async(work, backend=backend, on_signal=nothing, on_abort=nothing) == 7
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_cancels_the_work_and_lets_it_clean_up(
+    backend: str, number: signal.Signals
+) -> None:
+    happened = []
+
+    async def work() -> int:
+        try:
+            os.kill(os.getpid(), number)
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+            happened.append("saved")
+        return 0
+
+    status = runner.run_async(
+        work, backend=backend, on_signal=lambda: happened.append("told"), on_abort=nothing
+    )
+    assert status == INTERRUPTED
+    assert happened == ["told", "saved"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_second_signal_ends_the_process_on_the_spot(backend: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", STUBBORN, backend],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == INTERRUPTED
+    assert result.stdout.splitlines() == ["first", "second"]
+    assert result.stderr == ""
+
+
+def test_a_backend_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> int:
+        return 0
+
+    monkeypatch.setattr(runner, "find_spec", lambda _name: None)
+    with pytest.raises(CommandFailed, match="pip install trio"):
+        runner.run_async(work, backend="trio", on_signal=nothing, on_abort=nothing)
+
+
+def test_asyncio_does_without_uvloop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "find_spec", lambda _name: None)
+    assert runner._loop_options("asyncio") == {}
+    monkeypatch.setattr(runner, "find_spec", lambda _name: object())
+    assert runner._loop_options("asyncio") == {"use_uvloop": True}
+    assert runner._loop_options("trio") == {}
