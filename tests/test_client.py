@@ -320,6 +320,26 @@ async def test_a_removed_torrent_is_forgotten_with_its_resume_data(make, tmp_pat
         await client.add(META)
 
 
+async def test_removing_a_torrent_twice_at_once_removes_it_once(make):
+    async with make() as client:
+        handle = await client.add(META)
+        client.session.stops = False
+
+        def begin(event):
+            client.session.torrents[event.torrent].state = TorrentState.STOPPING
+            return []
+
+        client.session.on_RemoveTorrent = begin
+
+        async def finish() -> None:
+            await anyio.wait_all_tasks_blocked()
+            enter(client, IH, TorrentState.STOPPED)
+            del client.session.torrents[IH]
+
+        await run_together(handle.remove, handle.remove, finish)
+        assert client.torrents == []
+
+
 async def test_a_recheck_is_waited_for(make):
     async with make() as client:
         handle = await client.add(META)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from transports.cli import main
 from transports.cli.demo import as_lines
-from transports.demo import DemoReport, is_complete, make_payload
+from transports.demo import DemoReport, is_complete, make_payload, missing_faults
+from transports.demo_ledger import Ledger
+from transports.demo_peers import Fault, FaultySeed
 
 
 def test_the_same_number_makes_the_same_payload(tmp_path: Path) -> None:
@@ -28,6 +34,49 @@ def test_a_report_that_is_not_good_says_what_is_missing() -> None:
     lines = as_lines(report)
     assert lines[0] == "downloaded 1.0 KiB in 1.0 s: NOT what it should be"
     assert lines[-2:] == ["what did not happen:", "  leaver never"]
+
+
+@pytest.mark.anyio
+async def test_faults_that_did_not_happen_are_missed(tmp_path: Path) -> None:
+    metainfo = make_payload(tmp_path / "x", 100_000, 0)
+    seeds = [FaultySeed(fault, metainfo, lambda at, count: b"", 1, 1.0) for fault in Fault]
+    released = Ledger({})
+    assert missing_faults(seeds, released) == [
+        "leaver never came to its fault",
+        "silent never came to its fault",
+        "choker never came to its fault",
+    ]
+    for seed in seeds:
+        seed.failed_at = 1.0
+    assert missing_faults(seeds, released)[0] == "no request to leaver was asked again"
+
+
+def test_a_demo_that_takes_too_long_is_one_line_and_leaves_nothing_behind(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("transports.demo.LIMIT_SECONDS", 0.001)
+    assert main(["demo", "--size", "1"]) == 1
+    assert capsys.readouterr().err == "error: the demo was not done after 0.001 s\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "transports.cli", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "interrupted\n")
+    assert "stopping" in out
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -235,3 +235,10 @@ def test_data_that_cannot_be_synced_keeps_the_old_resume_file(tmp_path, monkeypa
     monkeypatch.undo()
     resume.save(b"again", 2)
     assert resume.load() == b"again"
+
+
+def test_an_idle_pool_has_no_answers():
+    pool = disk_module.WorkerPool(1)
+    assert pool.answers() == []
+    anyio.run(pool.aclose)
+    assert not pool._threads[0].is_alive()

@@ -34,51 +34,49 @@ def soonest(*deadlines: Deadline | None) -> Deadline | None:
 
 
 class Deadlines(Generic[K]):
-    """One deadline per key; ties are settled by the order in which they were armed."""
+    """One deadline per key; of equal ones the key comes first that was first armed.
 
-    __slots__ = ("_armed", "_heap", "_serial", "_true")
+    The answers depend on what was set and cleared alone, never on when they were asked for.
+    """
+
+    __slots__ = ("_entry", "_heap", "_serial", "_true")
 
     def __init__(self) -> None:
         self._true: dict[K, float] = {}
-        # Earliest heap entry of each key: never later than the true moment.
-        self._armed: dict[K, float] = {}
+        # The one heap entry of each key that counts: never later than the true moment.
+        self._entry: dict[K, tuple[float, int, K]] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._serial = 0
 
     def set(self, key: K, when: float) -> None:
         """Arm ``key`` for ``when``, in place of what it had."""
         self._true[key] = when
-        armed = self._armed.get(key)
-        if armed is None or when < armed:
-            self._armed[key] = when
+        entry = self._entry.get(key)
+        if entry is None:
             self._serial += 1
-            heappush(self._heap, (when, self._serial, key))
-            if len(self._heap) > 2 * len(self._true) + SLACK:
-                self._compact()
+            self._push(when, self._serial, key)
+        elif when < entry[0]:
+            self._push(when, entry[1], key)
 
-    def _compact(self) -> None:
-        """Drop the entries that mean nothing any more, in amortised constant time per push.
-
-        A key that flips between soon and late leaves one behind each time, and a peer may
-        be what makes it flip.
-        """
-        live: dict[K, tuple[float, int, K]] = {}
-        for entry in sorted(self._heap):
-            if entry[2] in self._true and self._armed[entry[2]] == entry[0]:
-                live.setdefault(entry[2], entry)
-        self._heap = list(live.values())  # sorted, and so a heap
-        self._armed = {key: entry[0] for key, entry in live.items()}
+    def _push(self, when: float, serial: int, key: K) -> None:
+        entry = self._entry[key] = (when, serial, key)
+        heappush(self._heap, entry)
+        # A key that flips between soon and late leaves an entry behind each time, and a
+        # peer may be what makes it flip.  Amortised, this costs a push little more.
+        if len(self._heap) > 2 * len(self._entry) + SLACK:
+            self._heap = sorted(self._entry.values())
 
     def put(self, key: K, when: float | None) -> None:
         """``set``, or ``clear`` when ``when`` is None."""
         if when is None:
-            self._true.pop(key, None)
+            self.clear(key)
         else:
             self.set(key, when)
 
     def clear(self, key: K) -> None:
         """Disarm ``key``; no effect if it is not armed."""
-        self._true.pop(key, None)
+        if self._true.pop(key, None) is not None:
+            del self._entry[key]
 
     def get(self, key: K) -> float | None:
         """When ``key`` is due, or None."""
@@ -87,15 +85,13 @@ class Deadlines(Generic[K]):
     def soonest(self) -> tuple[float, K] | None:
         """The earliest moment with its key, or None.  Nothing observable changes."""
         while self._heap:
-            when, serial, key = self._heap[0]
-            true = self._true.get(key)
-            if self._armed.get(key) != when or true is None:
-                heappop(self._heap)  # superseded by an earlier entry, or disarmed
-                if true is None:
-                    self._armed.pop(key, None)
-            elif true > when:
-                self._armed[key] = true
-                heapreplace(self._heap, (true, serial, key))
+            entry = self._heap[0]
+            when, serial, key = entry
+            if self._entry.get(key) is not entry:
+                heappop(self._heap)  # superseded by another entry, or disarmed
+            elif self._true[key] > when:
+                self._entry[key] = entry = (self._true[key], serial, key)
+                heapreplace(self._heap, entry)
             else:
                 return when, key
         return None

@@ -166,6 +166,8 @@ class Session:
     def _after(self, torrent: Torrent) -> None:
         """A torrent has moved: its deadline may have, and its removal may be complete."""
         info_hash = torrent.info_hash
+        if info_hash not in self.torrents:
+            return  # removed; its last dials and links are still being answered
         due = torrent.next_deadline()
         self._deadlines.put(info_hash, None if due is None else due.when)
         if info_hash in self._removing and torrent.state is TorrentState.STOPPED:

@@ -216,8 +216,9 @@ class Client:
             return None
 
     def _forget(self, handle: TorrentHandle) -> None:
-        del self._torrents[handle.info_hash]
-        self._disk.unregister(handle.info_hash)
+        if self._torrents.get(handle.info_hash) is handle:
+            del self._torrents[handle.info_hash]
+            self._disk.unregister(handle.info_hash)
 
     def _dispatch(self, report: Report) -> None:
         handle = self._torrents.get(report.torrent)

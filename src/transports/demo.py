@@ -9,7 +9,7 @@ did and, from the core's own reports, who was asked instead.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -103,7 +103,7 @@ async def run_demo(folder: Path, size: int, seed: int, on_status: OnStatus) -> D
         seconds=seconds,
         seeds=tuple(swarm.story(began)),
         requests=tuple(ledger.lines()),
-        missing=tuple(swarm.missing(ledger)),
+        missing=tuple(missing_faults(swarm.faulty, ledger)),
     )
 
 
@@ -141,7 +141,7 @@ class Swarm:
         self.metainfo = metainfo
         self.names: dict[int, str] = {}
         self._source = source
-        self._faulty: list[FaultySeed] = []
+        self.faulty: list[FaultySeed] = []
         self._honest: list[Throttle] = []
 
     async def start(self, stack: AsyncExitStack, group: TaskGroup) -> None:
@@ -157,7 +157,7 @@ class Swarm:
         payload = self._reader()
         for fault in Fault:
             faulty = FaultySeed(fault, self.metainfo, payload, quota, FAULT_SECONDS / quota)
-            self._faulty.append(faulty)
+            self.faulty.append(faulty)
             self.names[await group.start(faulty.serve)] = faulty.name
 
     @asynccontextmanager
@@ -169,7 +169,7 @@ class Swarm:
             yield client
 
     def _reader(self) -> Callable[[int, int], bytes]:
-        """Reads payload by offset and length; the demo's largest file holds all of it."""
+        """Reads payload by offset and length; the payload is one file."""
         path = self._source.joinpath(*self.metainfo.files[0].path)
 
         def read(offset: int, length: int) -> bytes:
@@ -179,20 +179,21 @@ class Swarm:
 
         return read
 
-    def story(self, began: float) -> Sequence[str]:
+    def story(self, began: float) -> list[str]:
         """What each seed did, the honest ones first."""
         lines = [throttle.story() for throttle in self._honest]
-        return lines + [faulty.story(began) for faulty in self._faulty]
+        return lines + [faulty.story(began) for faulty in self.faulty]
 
-    def missing(self, ledger: Ledger) -> Sequence[str]:
-        """Faults that did not happen, or left no request to ask again."""
-        lines = []
-        for faulty in self._faulty:
-            if faulty.failed_at is None:
-                lines.append(f"{faulty.name} never came to its fault")
-            elif not ledger.released_by(faulty.name):
-                lines.append(f"no request to {faulty.name} was asked again")
-        return lines
+
+def missing_faults(seeds: Iterable[FaultySeed], ledger: Ledger) -> list[str]:
+    """Faults that did not happen, or left no request to ask again."""
+    lines = []
+    for seed in seeds:
+        if seed.failed_at is None:
+            lines.append(f"{seed.name} never came to its fault")
+        elif not ledger.released_by(seed.name):
+            lines.append(f"no request to {seed.name} was asked again")
+    return lines
 
 
 def make_payload(folder: Path, size: int, seed: int) -> Metainfo:

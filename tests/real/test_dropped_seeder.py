@@ -6,15 +6,14 @@ from pathlib import Path
 
 import anyio
 import pytest
-from torrent_core.session import PeerStatus
 
-from torrent_core import actions, events
+from torrent_core import PeerStatus, actions, events
 from torrent_core.types import ReleaseCause
 from transports import Client, TorrentHandle
 
 from .libtorrent_peer import LibtorrentProcess
 from .payload import KIB, MIB, single_file
-from .recording import Recorder, Step
+from .recording import Recorder
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
@@ -24,31 +23,17 @@ RATE = 512 * KIB
 
 
 class Watch:
-    """Knows, between any two steps, whether the peer that stays could take one more request.
-
-    It could if it has delivered since it was last asked: what was out then it can have out
-    again.
-    """
+    """Knows, between any two steps, whether the peer that stays could take more requests."""
 
     def __init__(self, recorder: Recorder, torrent: TorrentHandle) -> None:
         self._recorder = recorder
         self._torrent = torrent
-        self._filled = 0
-        recorder.on_step = self._note
-
-    def _note(self, step: Step) -> None:
-        rows = self._rows()
-        if STAYS in rows and step.asked_of(rows[STAYS].link):
-            self._filled = rows[STAYS].outstanding
-
-    def _rows(self) -> dict[str, PeerStatus]:
-        return {peer.address.host: peer for peer in self._torrent.peers}
 
     def _is_the_moment(self) -> bool:
-        rows = self._rows()
+        rows: dict[str, PeerStatus] = {peer.address.host: peer for peer in self._torrent.peers}
         if len(rows) < 2 or not 0.2 < self._torrent.status.progress < 0.6:
             return False
-        return rows[LEAVES].outstanding >= 2 and rows[STAYS].outstanding < self._filled
+        return rows[LEAVES].outstanding >= 2 and rows[STAYS].outstanding < rows[STAYS].depth
 
     async def moment(self) -> None:
         """Return in mid-transfer, with requests at one peer and room at the other."""

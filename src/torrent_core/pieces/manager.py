@@ -48,6 +48,7 @@ class ActivePieceManager:
         "config",
         "links",
         "open",
+        "orphaned",
         "owned",
     )
 
@@ -76,6 +77,8 @@ class ActivePieceManager:
         """The request book of each link, by ordinal."""
         self.open = 0
         """Set of active pieces with blocks that are free to be asked for."""
+        self.orphaned = 0
+        """Set of open pieces some of whose free blocks were asked for before, in vain."""
         self.owned = 0
         """Set of active pieces that some link works on by preference."""
 
@@ -118,6 +121,7 @@ class ActivePieceManager:
         self.break_claims(piece)
         self.disown(piece)
         self.open &= ~(1 << index)
+        self.orphaned &= ~(1 << index)
         self._recycle(piece)
         self._on_deactivated(index)
         return orphans
@@ -168,8 +172,11 @@ class ActivePieceManager:
     def refresh(self, piece: ActivePiece) -> None:
         """Put ``piece`` among the open ones, or out of them, as its free blocks say."""
         bit = 1 << piece.index
-        if bool(self.open & bit) != bool(piece.free and piece.stage is Stage.DOWNLOADING):
+        is_open = bool(piece.free) and piece.stage is Stage.DOWNLOADING
+        if bool(self.open & bit) != is_open:
             self.open ^= bit
+        if bool(self.orphaned & bit) != (is_open and bool(piece.released)):
+            self.orphaned ^= bit
 
     # --- Requests ----------------------------------------------------------------------
 

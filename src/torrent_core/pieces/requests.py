@@ -126,6 +126,12 @@ class LinkRequests:
             self.last_progress = now
         self._arrived += 1
 
+    def snub(self, now: float) -> None:
+        """It was silent for too long: one probe at a time until it delivers."""
+        self.snubbed = True
+        self.last_progress = now
+        self.pace(now)
+
     def pace(self, now: float) -> None:
         """Set depth and low-water mark from the rate, growing by one per block that came."""
         target = pipeline_depth(self.state.down.value(now), self.state.reqq)

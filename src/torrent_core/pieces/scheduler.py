@@ -2,12 +2,14 @@
 
 Work is found for a link in this order:
 
-1. the piece it is working on;
-2. a piece begun that nobody works on (its owner left, or fell silent);
-3. a new piece, rarest first, while fewer than the soft cap are open;
-4. a piece begun by another link: *preference, never ownership*;
-5. a new piece beyond the cap: the cap yields before it leaves a link idle;
-6. in end-game, blocks asked of slower links (``endgame``).
+1. blocks asked for in vain, of a piece that nobody works on (its owner left, or fell
+   silent): they have waited longest;
+2. the piece it is working on;
+3. any other piece begun that nobody works on;
+4. a new piece, rarest first, while fewer than the soft cap are open;
+5. a piece begun by another link: *preference, never ownership*;
+6. a new piece beyond the cap: the cap yields before it leaves a link idle;
+7. in end-game, blocks asked of slower links (``endgame``).
 
 A link that finds nothing is *hungry* and is looked at again as soon as anything changes
 that could feed it: blocks released, memory freed, end-game begun.  ``dirty`` holds the
@@ -243,7 +245,8 @@ class RequestScheduler:
     def fill(self, link: LinkRequests, now: float) -> list[BlockInfo]:
         """Blocks to ask of ``link`` now, noted as asked; it is not dirty any longer."""
         eager = self._dirty.pop(link.state.ordinal, False)
-        link.pace(now)
+        if not eager:  # else the room that there was when blocks came free still counts
+            link.pace(now)
         room = link.room(eager=eager)
         if room > 0:
             asked = self._fill(link, room, now)
@@ -270,12 +273,14 @@ class RequestScheduler:
     def _choose(self, link: LinkRequests, usable: int, now: float) -> ActivePiece | None:
         active = self.active
         current = link.current
-        if current is not None and current.free and usable >> current.index & 1:
-            return current
         begun = active.open & usable
+        alone = begun & ~active.owned
+        orphaned = alone & active.orphaned
+        if not orphaned and current is not None and begun >> current.index & 1:
+            return current
         piece = None
-        if alone := begun & ~active.owned:
-            piece = active.get(lowest(alone))
+        if alone:
+            piece = active.get(lowest(orphaned or alone))
         elif active.open.bit_count() < self._soft_cap():
             piece = self._open(link, usable, now)
         if piece is None and begun:
@@ -348,8 +353,7 @@ class RequestScheduler:
         void = [info for info in link.out.values() if info.deadline <= now]
         cause = ReleaseCause.TIMED_OUT
         if now >= link.last_progress + patience:
-            link.snubbed = True
-            link.last_progress = now
+            link.snub(now)
             void = list(link.out.values())
             cause = ReleaseCause.SNUBBED
         for info in void:

@@ -56,6 +56,8 @@ class PeerStatus:
     peer_interested: bool
     outstanding: int
     """Requests out."""
+    depth: int
+    """Requests to keep out at its present rate."""
     snubbed: bool
     """It fell silent with requests out, and is being probed."""
 
@@ -103,6 +105,7 @@ def peer_status(link: TorrentLink, all_pieces: int, now: float) -> PeerStatus:
         peer_choking=state.peer_choking,
         peer_interested=state.peer_interested,
         outstanding=len(link.requests.out),
+        depth=link.requests.depth,
         snubbed=link.requests.snubbed,
     )
 
