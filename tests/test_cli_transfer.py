@@ -17,8 +17,8 @@ import pytest
 
 from torrent_core.types import StorageFault
 from transports.cli import main
+from transports.client.handle import TorrentHandle
 from transports.errors import StorageError
-from transports.handle import TorrentHandle
 
 SIZE = 300_000
 BASE_FIELDS = {"event", "time", "progress", "down_rate", "up_rate", "peers", "state"}

@@ -31,9 +31,9 @@ from torrent_core.events import (
 from torrent_core.metainfo import TorrentBuilder
 from torrent_core.types import Address, StorageFault, TorrentState
 from transport_kit import PATIENCE, torrent
-from transports import client as client_module
-from transports import subscription
-from transports.client import Client
+from transports.client import client as client_module
+from transports.client import subscription
+from transports.client.client import Client
 from transports.errors import (
     ClientClosed,
     DuplicateTorrent,
@@ -514,7 +514,7 @@ def test_importing_the_package_imports_nothing_heavy():
         check=True,
         timeout=60,
     )
-    assert done.stdout.splitlines() == ["[]", "transports.client True"]
+    assert done.stdout.splitlines() == ["[]", "transports.client.client True"]
 
 
 def test_every_public_name_is_there_and_no_other():

@@ -13,9 +13,9 @@ import pytest
 
 from transports.cli import main
 from transports.cli.demo import as_lines
-from transports.demo import DemoReport, is_complete, make_payload, missing_faults
-from transports.demo_ledger import Ledger
-from transports.demo_peers import Fault, FaultySeed
+from transports.demo.ledger import Ledger
+from transports.demo.peers import Fault, FaultySeed
+from transports.demo.swarm import DemoReport, is_complete, make_payload, missing_faults
 
 
 def test_the_same_number_makes_the_same_payload(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_demo_that_takes_too_long_is_one_line_and_leaves_nothing_behind(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("transports.demo.LIMIT_SECONDS", 0.001)
+    monkeypatch.setattr("transports.demo.swarm.LIMIT_SECONDS", 0.001)
     assert main(["demo", "--size", "1"]) == 1
     assert capsys.readouterr().err == "error: the demo was not done after 0.001 s\n"
     assert list(tmp_path.iterdir()) == []

@@ -13,8 +13,8 @@ from torrent_core import actions
 from torrent_core.metainfo import Metainfo, TorrentBuilder
 from torrent_core.types import Address, BlockInfo, ReleaseCause
 from torrent_core.wire import handshake, messages
-from transports.demo_ledger import Ledger
-from transports.demo_peers import HOST, Fault, FaultySeed, Throttle, listen
+from transports.demo.ledger import Ledger
+from transports.demo.peers import HOST, Fault, FaultySeed, Throttle, listen
 
 HASH = bytes(20)
 BLOCKS = tuple(BlockInfo(0, begin, 16384) for begin in range(0, 3 * 16384, 16384))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transports import hashing
-from transports.hashing import PieceReader, SourceFile, digests
+from transports.disk import hashing
+from transports.disk.hashing import PieceReader, SourceFile, digests
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8), st.integers(1, 50), st.integers(1, 4))

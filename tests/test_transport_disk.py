@@ -14,13 +14,13 @@ from torrent_core.actions import HashPiece, ReadBlocks, SaveResume, StatFiles, W
 from torrent_core.events import BlocksRead, FilesStated, Written
 from torrent_core.types import Span
 from transport_kit import PATIENCE, NoNetwork, Script, torrent
-from transports import disk as disk_module
-from transports import resumefile
-from transports.disk import Disk
+from transports.disk import resumefile
+from transports.disk import workers as disk_module
+from transports.disk.files import TorrentFiles
+from transports.disk.handles import HandleCache
+from transports.disk.resumefile import ResumeFile, replace_file
+from transports.disk.workers import Disk
 from transports.driver import Driver
-from transports.files import TorrentFiles
-from transports.handles import HandleCache
-from transports.resumefile import ResumeFile, replace_file
 
 META = torrent([("a", 5), ("b", 5)])
 IH = META.info_hash

@@ -13,7 +13,7 @@ from torrent_core.actions import PieceVerified
 from torrent_core.metainfo import Metainfo, TorrentBuilder
 from torrent_core.types import StorageFault, TorrentState
 from transport_kit import PATIENCE
-from transports.client import Client
+from transports.client.client import Client
 from transports.errors import StorageError
 
 pytestmark = pytest.mark.anyio

@@ -16,11 +16,11 @@ from torrent_core.actions import CreateFiles, HashPiece, ReadBlocks, StatFiles, 
 from torrent_core.events import BlocksRead, FilesStated, PieceHashed, StorageFailed, Written
 from torrent_core.types import FileStat, Span, StorageFault
 from transport_kit import torrent
-from transports import files as files_module
-from transports import jobs
-from transports.files import TorrentFiles, allocate
-from transports.handles import HandleCache
-from transports.jobs import perform
+from transports.disk import files as files_module
+from transports.disk import jobs
+from transports.disk.files import TorrentFiles, allocate
+from transports.disk.handles import HandleCache
+from transports.disk.jobs import perform
 
 IH = bytes(20)
 

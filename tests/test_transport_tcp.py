@@ -14,9 +14,11 @@ from torrent_core.actions import CancelDial, Close, Dial, Send
 from torrent_core.events import BytesReceived, DialFailed, LinkClosed, LinkOpened, Sent
 from torrent_core.types import Address, CloseReason
 from transport_kit import PATIENCE, Script, node
-from transports import sockets, tcp, tcplink
 from transports.driver import Driver
-from transports.tcplink import SEND_CHUNK, TcpLink
+from transports.tcp import link as tcplink
+from transports.tcp import network as tcp
+from transports.tcp import sockets
+from transports.tcp.link import SEND_CHUNK, TcpLink
 
 CLOSE = CloseReason.STOPPING
 

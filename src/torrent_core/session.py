@@ -84,6 +84,7 @@ class Session:
         self._next_dial = count(1)
         self._removing: dict[InfoHash, None] = {}
         self._deadlines: Deadlines[InfoHash] = Deadlines()
+        self._reasons: dict[InfoHash, str] = {}
         self._now = 0.0
         self._handlers: dict[type, Callable[[Any], list[Action]]] = {
             BytesReceived: self._bytes_received,
@@ -116,10 +117,9 @@ class Session:
     def next_deadline(self) -> Deadline | None:
         """When ``handle(Tick(), ...)`` is owed at the latest, and why; None if never."""
         first = self._deadlines.soonest()
-        torrent = None if first is None else self.torrents.get(first[1])
         oldest = next(iter(self._pending.values()), None)
         return soonest(
-            None if torrent is None else torrent.next_deadline(),
+            None if first is None else Deadline(first[0], self._reasons[first[1]]),
             None if oldest is None else Deadline(oldest.since + HANDSHAKE_TIMEOUT, "handshake"),
         )
 
@@ -169,10 +169,15 @@ class Session:
         if info_hash not in self.torrents:
             return  # removed; its last dials and links are still being answered
         due = torrent.next_deadline()
-        self._deadlines.put(info_hash, None if due is None else due.when)
+        if due is None:
+            self._deadlines.clear(info_hash)
+        else:
+            self._deadlines.set(info_hash, due.when)
+            self._reasons[info_hash] = due.why
         if info_hash in self._removing and torrent.state is TorrentState.STOPPED:
             del self._removing[info_hash]
             self._deadlines.clear(info_hash)
+            self._reasons.pop(info_hash, None)
             self.torrents.remove(info_hash)
             for budget in (self._budgets.memory, self._budgets.links, self._budgets.half_open):
                 budget.forget(info_hash)

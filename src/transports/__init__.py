@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .client import Client
+    from .client import Client, TorrentHandle
     from .errors import (
         ClientClosed,
         DuplicateTorrent,
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         TorrentStopped,
         TransportError,
     )
-    from .handle import TorrentHandle
 
 _HOMES = {
     "Client": "client",
@@ -27,7 +26,7 @@ _HOMES = {
     "DuplicateTorrent": "errors",
     "StorageError": "errors",
     "TorrentGone": "errors",
-    "TorrentHandle": "handle",
+    "TorrentHandle": "client",
     "TorrentStopped": "errors",
     "TransportError": "errors",
 }

@@ -150,7 +150,7 @@ def _shown(text: str) -> str:
 
 
 def _hash(payload: Payload, piece_length: int) -> bytes:
-    from transports.hashing import PieceReader, SourceFile, digests
+    from transports.disk.hashing import PieceReader, SourceFile, digests
 
     from .screens import HashProgress
 

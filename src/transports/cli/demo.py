@@ -11,8 +11,8 @@ from .failures import FAILED, INTERRUPTED, OK, CommandFailed
 from .options import backend_option
 
 if TYPE_CHECKING:
+    from transports.client.handle import TorrentHandle
     from transports.demo import DemoReport
-    from transports.handle import TorrentHandle
 
     from .screens import Screen
 
@@ -67,16 +67,16 @@ def demo(size: int, number: int, backend: str) -> int:
 
 
 async def _run(folder: Path, size: int, number: int, screen: Screen) -> int:
-    from transports.demo import LIMIT_SECONDS, run_demo
+    from transports.demo import swarm
 
     def show(torrent: TorrentHandle) -> None:
         status = torrent.status
         screen.show(status.state.value, status)
 
     try:
-        report = await run_demo(folder, size, number, show)
+        report = await swarm.run_demo(folder, size, number, show)
     except TimeoutError as error:
-        raise CommandFailed(f"the demo was not done after {LIMIT_SECONDS:g} s") from error
+        raise CommandFailed(f"the demo was not done after {swarm.LIMIT_SECONDS:g} s") from error
     screen.close()
     click.echo("\n".join(as_lines(report)))
     return OK if report.good else FAILED

@@ -20,7 +20,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from torrent_core.metainfo import Metainfo
-    from transports.handle import TorrentHandle
+    from transports.client.handle import TorrentHandle
 
     from .screens import Screen
 

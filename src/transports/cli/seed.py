@@ -12,7 +12,7 @@ from .options import backend_option, no_discovery_option, port_option
 
 if TYPE_CHECKING:
     from torrent_core.metainfo import Metainfo
-    from transports.handle import TorrentHandle
+    from transports.client.handle import TorrentHandle
 
     from .screens import Screen
 

@@ -15,7 +15,7 @@ from .options import json_option
 
 if TYPE_CHECKING:
     from torrent_core.metainfo import FileEntry, Metainfo
-    from transports.hashing import Digest, PieceReader
+    from transports.disk.hashing import Digest, PieceReader
 
 
 @click.command(short_help="Check files against a torrent.")
@@ -67,7 +67,7 @@ class Findings(NamedTuple):
 
 def check(metainfo: Metainfo, folder: Path, *, quiet: bool) -> Findings:
     """Hash every piece, showing progress unless ``quiet``."""
-    from transports.hashing import PieceReader, SourceFile, digests
+    from transports.disk.hashing import PieceReader, SourceFile, digests
 
     from .screens import HashProgress
 

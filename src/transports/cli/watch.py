@@ -15,8 +15,8 @@ from .render import Peer, Status, waiting_account
 from .screens import Screen
 
 if TYPE_CHECKING:
-    from transports.handle import TorrentHandle
-    from transports.subscription import EventStream
+    from transports.client.handle import TorrentHandle
+    from transports.client.subscription import EventStream
 
 REFRESH = 0.25
 """Seconds between looks at the status: a bar that moves smoothly and costs nothing."""

@@ -27,16 +27,16 @@ from torrent_core.events import AddTorrent, StopTorrent
 from torrent_core.metainfo import Metainfo
 from torrent_core.types import InfoHash, RandomSource, TorrentState
 
-from .disk import Disk, TorrentStorage
-from .driver import Driver
-from .errors import ClientClosed, DuplicateTorrent
-from .faces import Clock
+from ..disk.resumefile import RESUME_FOLDER
+from ..disk.workers import Disk, TorrentStorage
+from ..driver import Driver
+from ..errors import ClientClosed, DuplicateTorrent
+from ..faces import Clock
+from ..tcp.network import TcpNetwork
+from ..tcp.sockets import close_listeners, local_port, open_listeners
 from .handle import TorrentHandle
-from .resumefile import RESUME_FOLDER
-from .sockets import close_listeners, local_port, open_listeners
 from .source import PathName, load
 from .subscription import EventStream, Subscriptions
-from .tcp import TcpNetwork
 
 STOP_TIMEOUT = 10.0
 """Seconds that leaving a client may take: torrents stopped, resume data saved, links closed."""

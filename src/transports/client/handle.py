@@ -13,9 +13,9 @@ from torrent_core.events import AddPeer, DropPeer, Recheck, RemoveTorrent, StopT
 from torrent_core.metainfo import Metainfo
 from torrent_core.types import Address, StorageFault, TorrentState
 
-from .disk import Disk, TorrentStorage
-from .driver import Driver
-from .errors import StorageError, TorrentGone, TorrentStopped
+from ..disk.workers import Disk, TorrentStorage
+from ..driver import Driver
+from ..errors import StorageError, TorrentGone, TorrentStopped
 
 FATAL_FAULTS = (StorageFault.DISK_FULL, StorageFault.PERMISSION)
 """What only a person can mend, so that waiting for it makes no sense."""

@@ -10,7 +10,7 @@ from anyio.abc import SocketStream
 from torrent_core.events import BytesReceived, Sent
 from torrent_core.types import LinkId
 
-from .faces import Feed
+from ..faces import Feed
 from .sockets import describe
 
 RECEIVE_CHUNK = 256 * 1024

@@ -21,12 +21,12 @@ from anyio.abc import TaskGroup
 from torrent_core.limits import BLOCK_SIZE
 from torrent_core.metainfo import Metainfo, TorrentBuilder, choose_piece_length
 
-from .client import Client
-from .demo_ledger import Ledger
-from .demo_peers import Fault, FaultySeed, Throttle
-from .handle import TorrentHandle
-from .hashing import PieceReader, SourceFile, digests
-from .subscription import EventStream
+from ..client.client import Client
+from ..client.handle import TorrentHandle
+from ..client.subscription import EventStream
+from ..disk.hashing import PieceReader, SourceFile, digests
+from .ledger import Ledger
+from .peers import Fault, FaultySeed, Throttle
 
 HOST = "127.0.0.1"
 HONEST_SEEDS = 2

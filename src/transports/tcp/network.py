@@ -12,9 +12,9 @@ from torrent_core.actions import CancelDial, Close, Dial, Send
 from torrent_core.events import DialFailed, LinkClosed, LinkOpened
 from torrent_core.types import Address, LinkId
 
-from .faces import Feed
+from ..faces import Feed
+from .link import TcpLink
 from .sockets import close_listeners, describe, prepare
-from .tcplink import TcpLink
 
 ACCEPT_PAUSE = 0.1
 """Seconds to wait when the system refuses an incoming connection, as when no file

@@ -23,7 +23,7 @@ from torrent_core.events import StorageEvent
 from torrent_core.metainfo import Metainfo
 from torrent_core.types import InfoHash
 
-from .faces import Feed
+from ..faces import Feed
 from .files import TorrentFiles
 from .handles import HandleCache
 from .jobs import perform

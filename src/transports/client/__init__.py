@@ -1,0 +1,7 @@
+"""The face for programs that want a client rather than a core."""
+
+from .client import Client
+from .handle import TorrentHandle
+from .subscription import EventStream
+
+__all__ = ["Client", "EventStream", "TorrentHandle"]

@@ -1,0 +1,6 @@
+"""Files on worker threads: what the core asks of the storage, carried out."""
+
+from .jobs import perform
+from .workers import Disk, TorrentStorage
+
+__all__ = ["Disk", "TorrentStorage", "perform"]

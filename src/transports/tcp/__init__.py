@@ -1,0 +1,5 @@
+"""Plain TCP on anyio."""
+
+from .network import TcpNetwork
+
+__all__ = ["TcpNetwork"]
