@@ -123,8 +123,8 @@ def enter(client, torrent, state, **fields):
             client.driver.report(report)
 
 
-def trouble(fault):
-    return StorageTrouble(IH, fault, "/some/path", 5.0)
+def trouble(fault, retry_at=5.0):
+    return StorageTrouble(IH, fault, "/some/path", retry_at)
 
 
 async def run_together(*functions):
@@ -246,11 +246,14 @@ async def test_waiting_ends_when_everything_wanted_is_there(make):
         await handle.wait_complete()
 
 
-@pytest.mark.parametrize("fault", [StorageFault.DISK_FULL, StorageFault.PERMISSION])
+@pytest.mark.parametrize(
+    "fault", [StorageFault.DISK_FULL, StorageFault.PERMISSION, StorageFault.OTHER]
+)
 async def test_a_disk_that_only_a_person_can_mend_is_raised_once_for_each_time(make, fault):
     async with make() as client:
         handle = await client.add(META)
-        client.driver.report(trouble(StorageFault.OTHER))
+        client.driver.report(trouble(StorageFault.MISSING))
+        client.driver.report(trouble(StorageFault.OTHER, retry_at=None))
         client.driver.report(trouble(fault))
         with pytest.raises(StorageError, match="/some/path") as caught:
             await handle.wait_complete()

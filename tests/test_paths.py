@@ -166,6 +166,17 @@ def test_a_torrent_name_that_says_something_is_made_safe() -> None:
     assert safe_name(b"a/\xff", bytes(20)) == "a_"
 
 
+@pytest.mark.parametrize(
+    "raw", [b".torrent-core", b".Torrent-CORE", b".torrent\0-core", b".torrent-core" + b". " * 110]
+)
+def test_no_torrent_is_named_as_the_folder_for_resume_data(raw: bytes) -> None:
+    assert safe_name(raw, bytes(20)) == "_.torrent-core"
+
+
+def test_names_that_only_begin_like_that_folder_stay() -> None:
+    assert safe_name(b".torrent-core.txt", bytes(20)) == ".torrent-core.txt"
+
+
 # --- Collisions ----------------------------------------------------------------------------
 
 

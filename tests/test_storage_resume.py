@@ -8,6 +8,7 @@ from torrent_core import bencode
 from torrent_core.errors import ResumeError
 from torrent_core.geometry import Geometry
 from torrent_core.storage import ResumeData, decode_resume
+from torrent_core.storage.resume import CHECKSUM, seal
 from torrent_core.types import FileStat
 
 INFO_HASH = bytes(range(20))
@@ -55,7 +56,7 @@ def read(data: bytes) -> ResumeData:
 
 
 def altered(**changes: bencode.Encodable | None) -> bytes:
-    """The sample with other values at some keys; None leaves a key out."""
+    """The sample with other values at some keys; None leaves a key out.  The checksum fits."""
     values = bencode.decode(SAMPLE.encode())
     assert isinstance(values, dict)
     merged: dict[bytes, bencode.Encodable] = dict(values)
@@ -64,7 +65,8 @@ def altered(**changes: bencode.Encodable | None) -> bytes:
         del merged[key]
         if value is not None:
             merged[key] = value
-    return bencode.encode(merged)
+    del merged[CHECKSUM]
+    return seal(merged)
 
 
 @given(resumes())
@@ -86,18 +88,36 @@ def test_arbitrary_bytes_are_refused_with_the_documented_error(data: bytes) -> N
 
 
 @given(resumes(), st.data())
-def test_mutated_bytes_are_read_or_refused_with_the_documented_error(
+def test_mutated_bytes_are_refused_with_the_documented_error(
     resume: ResumeData, data: st.DataObject
 ) -> None:
-    mutated = bytearray(resume.encode())
+    saved = resume.encode()
+    mutated = bytearray(saved)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(mutated) - 1))
         mutated[at] = data.draw(st.integers(0, 255))
-    try:
-        found = read(bytes(mutated))
-    except ResumeError:
+    if mutated == saved:
+        assert read(bytes(mutated)) == resume
         return
-    assert read(found.encode()) == found
+    with pytest.raises(ResumeError):
+        read(bytes(mutated))
+
+
+@given(st.integers(0, GEOMETRY.piece_count - 1))
+def test_one_flipped_bit_verifies_no_piece(piece: int) -> None:
+    saved = bytearray(SAMPLE.encode())
+    saved[saved.index(b"8:verified1:") + len(b"8:verified1:")] ^= 0x80 >> piece
+    with pytest.raises(ResumeError, match="does not match the data"):
+        read(bytes(saved))
+
+
+def test_data_without_a_checksum_is_refused() -> None:
+    values = bencode.decode(SAMPLE.encode())
+    assert isinstance(values, dict)
+    del values[CHECKSUM]
+    with pytest.raises(ResumeError) as caught:
+        read(bencode.encode(values))
+    assert caught.value.where == "checksum"
 
 
 JUNK = st.recursive(
@@ -192,8 +212,8 @@ def test_damage_below_our_own_fields_names_the_offset() -> None:
 def test_unknown_keys_are_ignored() -> None:
     values = bencode.decode(SAMPLE.encode())
     assert isinstance(values, dict)
-    values[b"zz"] = b"of a later writer"
-    assert read(bencode.encode(values)) == SAMPLE
+    del values[CHECKSUM]
+    assert read(seal({**values, b"zz": b"of a later writer"})) == SAMPLE
 
 
 def test_a_partial_piece_may_hold_all_of_its_blocks() -> None:

@@ -14,8 +14,8 @@ from torrent_core.events import BytesReceived, Event
 from torrent_core.geometry import Geometry
 from torrent_core.metainfo import FileEntry, Metainfo
 from transports.driver import Driver
-from transports.sockets import local_port, open_listeners
-from transports.tcp import TcpNetwork
+from transports.tcp.network import TcpNetwork
+from transports.tcp.sockets import local_port, open_listeners
 
 PATIENCE = 20.0
 """Seconds after which a test gives up; reached only when something is broken."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from hashlib import sha1
+from itertools import count
 from typing import NamedTuple, Protocol, TypeVar
 
 from torrent_core import actions as act
@@ -194,10 +195,10 @@ class Line:
         self.world.at(self.world.now + self.peer.latency, lambda: self.end(detail))
 
     def end(self, detail: str = "") -> None:
-        """The connection is gone, whoever ended it."""
+        """The connection is gone, whoever ended it; the peer learns it after all it was sent."""
         if self.open:
             self.open = False
-            self.peer.closed()
+            self.world.at(self.world.now + self.peer.latency, self.peer.closed)
             self.world.feed(ev.LinkClosed(self.name, detail))
 
     def _deliver(self, data: bytes) -> None:
@@ -217,7 +218,7 @@ class Line:
             self.world.feed(ev.Sent(self.name, count))
 
     def _arrive(self, data: bytes) -> None:
-        if self.open and not self.stuck:
+        if not self.stuck:
             self.peer.received(data)
 
 
@@ -233,6 +234,7 @@ class World:
         self.listeners: dict[Address, Callable[[], PeerFace]] = {}
         self.black_holes: set[Address] = set()
         self.dials: dict[int, Address] = {}
+        self.ids = count(1)
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = 0
 
@@ -291,8 +293,6 @@ class World:
     def feed(self, event: Event) -> list[Action]:
         """Hand over one event, and carry out what follows."""
         actions = self.machine.handle(event, self.now)
-        if isinstance(event, ev.BytesReceived | ev.BlocksRead):
-            event = type(event)(*(getattr(event, name) for name in event.__slots__[:-1]))
         self.trace.append(Step(self.now, event, actions))
         for action in actions:
             self._carry_out(action)

@@ -80,6 +80,7 @@ class Session:
         self._admission = Admission(self.config.max_links)
         self._routes: dict[LinkId, Torrent | None] = {}  # None: closed by us, or pending
         self._pending: dict[LinkId, _Pending] = {}
+        self._handshakes: Deadlines[LinkId] = Deadlines()
         self._dials: dict[int, Torrent] = {}
         self._next_dial = count(1)
         self._removing: dict[InfoHash, None] = {}
@@ -117,10 +118,10 @@ class Session:
     def next_deadline(self) -> Deadline | None:
         """When ``handle(Tick(), ...)`` is owed at the latest, and why; None if never."""
         first = self._deadlines.soonest()
-        oldest = next(iter(self._pending.values()), None)
+        shaking = self._handshakes.soonest()
         return soonest(
             None if first is None else Deadline(first[0], self._reasons[first[1]]),
-            None if oldest is None else Deadline(oldest.since + HANDSHAKE_TIMEOUT, "handshake"),
+            None if shaking is None else Deadline(shaking[0], "handshake"),
         )
 
     # --- Torrents ------------------------------------------------------------------------
@@ -166,7 +167,7 @@ class Session:
     def _after(self, torrent: Torrent) -> None:
         """A torrent has moved: its deadline may have, and its removal may be complete."""
         info_hash = torrent.info_hash
-        if info_hash not in self.torrents:
+        if self.torrents.get(info_hash) is not torrent:
             return  # removed; its last dials and links are still being answered
         due = torrent.next_deadline()
         if due is None:
@@ -185,8 +186,10 @@ class Session:
     def _share_out(self) -> list[Action]:
         """Tell those who were refused memory, links or dials that some came free."""
         actions: list[Action] = []
-        for budget in (self._budgets.memory, self._budgets.links, self._budgets.half_open):
-            for info_hash in budget.take_waiting():
+        budgets = (self._budgets.memory, self._budgets.links, self._budgets.half_open)
+        # What is told to one may free something for another that was told before.
+        while waiting := [name for budget in budgets for name in budget.take_waiting()]:
+            for info_hash in waiting:
                 torrent = self.torrents.get(info_hash)
                 if torrent is not None:
                     actions += torrent.resume_requests(self._now)
@@ -211,6 +214,7 @@ class Session:
         self._admission.admit(event.link, event.address.host)
         since = self._now if event.since is None else min(event.since, self._now)
         self._pending[event.link] = _Pending(event, since)
+        self._handshakes.set(event.link, since + HANDSHAKE_TIMEOUT)
         return []
 
     def _bytes_received(self, event: BytesReceived) -> list[Action]:
@@ -235,15 +239,20 @@ class Session:
         torrent = self.torrents.get(info_hash)
         if torrent is None:
             return self._refuse(link, CloseReason.WRONG_TORRENT, f"it named {info_hash.hex()}")
-        del self._pending[link]
+        self._settled(link)
         self._routes[link] = torrent
         opened = attrs.evolve(pending.opened, since=pending.since)
         actions = self._forward(torrent, opened)
         return actions + self._forward(torrent, BytesReceived(link, bytes(pending.head)))
 
     def _refuse(self, link: LinkId, reason: CloseReason, detail: str = "") -> list[Action]:
-        del self._pending[link]
+        self._settled(link)
         return [Close(link, reason, detail)]
+
+    def _settled(self, link: LinkId) -> None:
+        """The link is pending no more.  No effect if it was not."""
+        self._pending.pop(link, None)
+        self._handshakes.clear(link)
 
     def _sent(self, event: Sent) -> list[Action]:
         torrent = self._route(event.link)
@@ -251,7 +260,7 @@ class Session:
 
     def _link_closed(self, event: LinkClosed) -> list[Action]:
         torrent = self._routes.pop(event.link, None)
-        self._pending.pop(event.link, None)
+        self._settled(event.link)
         self._admission.forget(event.link)
         return [] if torrent is None else self._forward(torrent, event)
 
@@ -281,9 +290,7 @@ class Session:
 
     def _tick(self, event: Tick) -> list[Action]:
         actions: list[Action] = []
-        for link, pending in list(self._pending.items()):
-            if pending.since + HANDSHAKE_TIMEOUT > self._now:
-                break  # they are in order of opening
+        while (link := self._handshakes.pop_due(self._now)) is not None:
             actions += self._refuse(link, CloseReason.HANDSHAKE_TIMEOUT)
         while (info_hash := self._deadlines.pop_due(self._now)) is not None:
             torrent = self.torrents.get(info_hash)

@@ -26,7 +26,7 @@ class TorrentStopped(TransportError):
 
 
 class StorageError(TransportError):
-    """The disk is full or not ours to write; what is verified is kept.
+    """The disk is full, not ours to write, or cannot take it; what is verified is kept.
 
     ``fault`` tells which, ``detail`` names the path.
     """

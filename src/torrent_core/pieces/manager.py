@@ -152,9 +152,12 @@ class ActivePieceManager:
         return self._budget.used
 
     def own(self, piece: ActivePiece, link: LinkRequests) -> None:
-        """``link`` works on ``piece`` from now on, and on no other."""
+        """``link`` works on ``piece`` from now on, and on no other; nobody else does."""
         if link.current is not None:
             self.disown(link.current)
+        # Its former owner must not keep it as its current piece: once the piece is gone,
+        # that link would go on asking for it.
+        self.disown(piece)
         link.current = piece
         piece.owner = link.state.ordinal
         self.owned |= 1 << piece.index
@@ -163,9 +166,7 @@ class ActivePieceManager:
         """Nobody works on ``piece`` by preference any longer."""
         if piece.owner is None:
             return
-        link = self.links.get(piece.owner)
-        if link is not None and link.current is piece:
-            link.current = None
+        self.links[piece.owner].current = None
         piece.owner = None
         self.owned &= ~(1 << piece.index)
 
@@ -196,6 +197,7 @@ class ActivePieceManager:
         self.unclaim(requests)
         if requests.current is not None:
             self.disown(requests.current)
+        self._deadlines.clear(ordinal)  # what it delivered last may not have disarmed it yet
         del self.links[ordinal]
         return void
 
@@ -223,6 +225,10 @@ class ActivePieceManager:
         link = self.links[info.link]
         link.withdraw(self.key_of(info))
         self._release(link, info)
+
+    def is_block(self, index: int, begin: int, length: int) -> bool:
+        """Whether (index, begin, length) is exactly one of the torrent's blocks."""
+        return self._geometry.is_block(index, begin, length)
 
     def key_of(self, info: RequestInfo) -> int:
         """The key of a request in its link's book."""
@@ -278,8 +284,7 @@ class ActivePieceManager:
         if link.claim is not None:
             piece, block = link.claim
             link.claim = None
-            if piece.claims.get(block) == link.state.ordinal:
-                del piece.claims[block]
+            del piece.claims[block]
 
     def break_claims(self, piece: ActivePiece, block: int | None = None) -> None:
         """Nobody may write into ``piece`` (or its ``block``) any longer."""
@@ -287,6 +292,7 @@ class ActivePieceManager:
             ordinal = piece.claims.pop(claimed, None)
             if ordinal is not None:
                 self.links[ordinal].claim = None
+                self.links[ordinal].detached = self.key(piece.index, claimed * BLOCK_SIZE)
                 self._on_detach(ordinal)
 
     # --- Memory ------------------------------------------------------------------------

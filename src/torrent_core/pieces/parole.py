@@ -49,10 +49,6 @@ class Parole:
         if index in self._holders:
             self._holders[index] = ordinal
 
-    def holder(self, index: int) -> int | None:
-        """Ordinal of the link for which piece ``index`` is reserved, or None."""
-        return self._holders.get(index)
-
     def held_by(self, ordinal: int) -> list[int]:
         """The pieces reserved for this link."""
         return [index for index, holder in self._holders.items() if holder == ordinal]

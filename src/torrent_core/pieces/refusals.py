@@ -4,6 +4,9 @@ A piece that a link rejected, or let time out, is not asked of that link for two
 then four, up to a minute.  A link that rejects everything, whatever the piece, is left
 alone as a whole in the same way: otherwise it would be asked for one piece after another
 as fast as it can say no.
+
+What was asked before a pause began often fails all at once.  That is one refusal, not many:
+while a pause runs, nothing makes it longer.
 """
 
 from __future__ import annotations
@@ -27,13 +30,16 @@ class Refusals:
         """The peer rejected a block of ``piece`` although it does not choke us."""
         self.refuse(link, piece, now)
         link.rejections += 1
-        if link.rejections >= MAX_REJECTIONS:
+        if link.rejections >= MAX_REJECTIONS and not _runs(link.resting, now):
             link.resting = _next(link.resting, now)
             self._deadlines.set((link.state.ordinal, _WHOLE_LINK), link.resting.until)
 
     def refuse(self, link: LinkRequests, piece: int, now: float) -> None:
         """Leave the link alone about ``piece`` for a while."""
-        refusal = link.refusals[piece] = _next(link.refusals.get(piece), now)
+        last = link.refusals.get(piece)
+        if _runs(last, now):
+            return
+        refusal = link.refusals[piece] = _next(last, now)
         link.refused |= 1 << piece
         self._deadlines.set((link.state.ordinal, piece), refusal.until)
 
@@ -58,6 +64,10 @@ class Refusals:
         """When the first backoff ends."""
         first = self._deadlines.soonest()
         return None if first is None else first[0]
+
+
+def _runs(refusal: Refusal | None, now: float) -> bool:
+    return refusal is not None and now < refusal.until
 
 
 def _next(last: Refusal | None, now: float) -> Refusal:

@@ -34,6 +34,7 @@ class LinkRequests:
         "claim",
         "current",
         "depth",
+        "detached",
         "gaps",
         "last_progress",
         "low_water",
@@ -52,12 +53,14 @@ class LinkRequests:
         self.state = state
         self.out: dict[int, RequestInfo] = {}
         """Requests out by key, oldest first."""
-        self.withdrawn: dict[int, None] = {}
-        """Keys of requests given up that may still be answered, oldest first."""
+        self.withdrawn: dict[int, int] = {}
+        """Requests given up that may still be answered: how many by key, oldest first."""
         self.current: ActivePiece | None = None
         """The piece this link works on, while it has blocks to ask for."""
         self.claim: tuple[ActivePiece, int] | None = None
         """The block whose payload it is writing into a piece right now."""
+        self.detached: int | None = None
+        """Key of the block whose place was taken from it while it was writing."""
         self.depth = INITIAL_PIPELINE
         """Requests to keep out."""
         self.low_water = INITIAL_PIPELINE - 1
@@ -96,7 +99,8 @@ class LinkRequests:
             self.last_progress = now
         ordinal, probe, serial = self.state.ordinal, self.snubbed, self._serial
         rate = self.state.down.value(now)
-        each = BLOCK_SIZE / rate if rate else 0.0
+        # After a long pause a rate is nearly nothing, and would put deadlines off for ever.
+        each = min(BLOCK_SIZE / rate, slack) if rate else 0.0
         deadline = max(self._last_deadline, now + len(out) * each + slack)
         for block in blocks:
             serial += 1
@@ -158,9 +162,19 @@ class LinkRequests:
     def withdraw(self, key: int) -> None:
         """Move a request from ``out`` to the ledger."""
         del self.out[key]
-        self.withdrawn[key] = None
+        self.withdrawn[key] = self.withdrawn.get(key, 0) + 1
         if len(self.withdrawn) > MAX_WITHDRAWN:
             del self.withdrawn[next(iter(self.withdrawn))]
+
+    def answered_late(self, key: int) -> None:
+        """One of the withdrawn requests for this key, if any, is answered after all.
+
+        A silent link is probed for the same block again and again, and owes an answer to
+        each of these requests (BEP 6).
+        """
+        count = self.withdrawn.pop(key, 0)
+        if count > 1:
+            self.withdrawn[key] = count - 1
 
     def usable(self, now: float) -> int:
         """Set of pieces that may be asked of this link now."""

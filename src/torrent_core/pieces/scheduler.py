@@ -44,7 +44,6 @@ class RequestScheduler:
 
     __slots__ = (
         "_dirty",
-        "_endgame",
         "_hungry",
         "_refusals",
         "active",
@@ -62,7 +61,6 @@ class RequestScheduler:
         self._refusals = Refusals()
         self._dirty: dict[int, bool] = {}  # with True: even above the low-water mark
         self._hungry: dict[int, None] = {}
-        self._endgame = False
 
     # --- Links -------------------------------------------------------------------------
 
@@ -78,6 +76,7 @@ class RequestScheduler:
         self._refusals.removed(link)
         self._dirty.pop(state.ordinal, None)
         self._hungry.pop(state.ordinal, None)
+        self.touch_hungry()  # what it alone had keeps nobody from end-game any longer
         return self._released(link, ReleaseCause.DISCONNECTED, void, cancel=False)
 
     def gained(self, link: LinkRequests, pieces: int) -> None:
@@ -95,11 +94,13 @@ class RequestScheduler:
         """The peer will not answer a request (BEP 6): settles exactly that one."""
         key = self.active.key(index, begin)
         info = link.out.get(key)
-        if info is None:
-            link.withdrawn.pop(key, None)
+        if info is None or key in link.withdrawn:
+            # Given up and asked for again, a block is owed two answers, the older one first.
+            link.answered_late(key)
             return self._released(link, ReleaseCause.REJECTED, [], cancel=False)
         self.active.forget(info)
-        if not link.state.peer_choking:
+        # A REJECT that only follows from a choke says nothing about the piece.
+        if not link.state.peer_choking or link.state.allowed_fast >> index & 1:
             self._refusals.rejected(link, index, now)
         return self._released(link, ReleaseCause.REJECTED, [info], cancel=False)
 
@@ -130,11 +131,12 @@ class RequestScheduler:
         if info is None or data is None or not _matches(info, begin, len(data)):
             return self._not_asked(link, key, index, begin, data, now)
         if self.parole and self.parole.is_closed_to(index, link.state.ordinal):
-            active.forget(info)
-            return Outcome(waste="is reserved for another link")
+            return self._in_vain(link, info, "is reserved for another link", now)
         del link.out[key]
         self._progressed(link, now)
         outcome = self._take(info.piece, info.block, data, link, now)
+        if info.probe:
+            self._was_free(info.piece)
         lost = self._overtaken(link, info, now)
         self.touch(link)
         return outcome if lost is None else Outcome(outcome.completed, outcome.duplicates, lost)
@@ -178,20 +180,46 @@ class RequestScheduler:
         data: memoryview | None,
         now: float,
     ) -> Outcome:
+        detached, link.detached = link.detached, None
+        info = link.out.get(key)
+        if info is not None and data is None and key == detached:
+            return self._in_vain(link, info, "came while its piece was started over", now)
         self.active.unclaim(link)
-        late = key in link.withdrawn
+        late = key in link.withdrawn and self._is_block(index, begin, data)
         piece = None
         if data is not None:
             piece = self._expected_late(link, key, index, begin, len(data))
         if late:
-            del link.withdrawn[key]
+            link.answered_late(key)
             self._progressed(link, now)
             self.touch(link)
         else:
             link.unsolicited += 1
         if piece is None or data is None:
             return Outcome(waste="came too late" if late else "was not asked for")
-        return self._take(piece, _block(begin), data, link, now)
+        outcome = self._take(piece, _block(begin), data, link, now)
+        self._was_free(piece)
+        return outcome
+
+    def _was_free(self, piece: ActivePiece) -> None:
+        """A block came that may have been free: it may have been the last before end-game."""
+        self.active.refresh(piece)
+        self.touch_hungry()
+
+    def _in_vain(self, link: LinkRequests, info: RequestInfo, why: str, now: float) -> Outcome:
+        """The peer has answered, but its block cannot be used: others may be asked for it."""
+        self.active.unclaim(link)
+        self.active.forget(info)
+        self._progressed(link, now)
+        self._touch_all()
+        self.touch(link)
+        return Outcome(waste=why)
+
+    def _is_block(self, index: int, begin: int, data: memoryview | None) -> bool:
+        """Whether this may be a block; of one that was not kept, the length is unknown."""
+        if data is None:
+            return begin % BLOCK_SIZE == 0
+        return self.active.is_block(index, begin, len(data))
 
     def _expected_late(
         self, link: LinkRequests, key: int, index: int, begin: int, length: int
@@ -258,16 +286,20 @@ class RequestScheduler:
     def _fill(self, link: LinkRequests, room: int, now: float) -> list[BlockInfo]:
         usable = link.usable(now) & ~self.parole.closed_to(link)
         asked: list[BlockInfo] = []
+        fresh = False
         while usable and room > len(asked):
             piece = self._choose(link, usable, now)
             if piece is None:
                 asked += self._steal(link, usable, room - len(asked), now)
                 break
             asked += self._ask(link, piece, room - len(asked), now)
+            fresh = True
         if len(asked) < room:
             self._hungry[link.state.ordinal] = None
         else:
             self._hungry.pop(link.state.ordinal, None)
+        if fresh and self._hungry and self.in_endgame:
+            self.touch_hungry()
         return asked
 
     def _choose(self, link: LinkRequests, usable: int, now: float) -> ActivePiece | None:
@@ -317,11 +349,7 @@ class RequestScheduler:
 
     def _steal(self, link: LinkRequests, usable: int, room: int, now: float) -> list[BlockInfo]:
         if not self.in_endgame:
-            self._endgame = False
             return []
-        if not self._endgame:
-            self._endgame = True
-            self.touch_hungry()
         usable &= ~self.parole.everything
         asked: list[BlockInfo] = []
         for info in steal(link, self.active.links.values(), usable, room, now):
@@ -356,6 +384,9 @@ class RequestScheduler:
             link.snub(now)
             void = list(link.out.values())
             cause = ReleaseCause.SNUBBED
+            # Its probe must not reserve the same pieces for it for another round.
+            for index in self.parole.held_by(link.state.ordinal):
+                self._refusals.refuse(link, index, now)
         for info in void:
             self.active.withdraw(info)
             if cause is ReleaseCause.TIMED_OUT:
@@ -393,11 +424,13 @@ class RequestScheduler:
         alone = cause in _SILENCED
         if alone and link.current is not None:
             self.active.disown(link.current)
+        started_over = False
         for index in self.parole.held_by(ordinal):
             piece = self.active.get(index)
             if (alone or index in lost) and piece and piece.stage is Stage.DOWNLOADING:
                 self._start_over(piece)
-        if void:
+                started_over = True
+        if void or started_over:
             self._touch_all()
         if ordinal in self.active.links:
             self.touch(link)

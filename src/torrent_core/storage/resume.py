@@ -4,11 +4,16 @@ One bencoded dictionary.  Bit sets stand as on the wire (``bitfield``), so that 
 file can be read with the tools people have.  The states of files are packed, sixteen bytes
 each: as bencoded lists those of 250,000 files would take longer to write than the ten
 seconds between two saves leave room for.
+
+A checksum covers everything else: what it claims to be verified is believed unseen, so that
+one flipped bit would pass off as done what never came.
 """
 
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Mapping
 
 import attrs
 
@@ -19,6 +24,7 @@ from ..types import FileStat, InfoHash
 
 FORMAT = b"torrent-core resume"
 VERSION = 1
+CHECKSUM = b"checksum"
 
 _STAT = struct.Struct(">qq")
 _MISSING = _STAT.pack(-1, 0)
@@ -45,7 +51,7 @@ class ResumeData:
 
     def encode(self) -> bytes:
         """The bytes to save; equal data gives equal bytes."""
-        return bencode.encode(
+        return seal(
             {
                 b"format": FORMAT,
                 b"version": VERSION,
@@ -63,6 +69,11 @@ class ResumeData:
         )
 
 
+def seal(fields: Mapping[bytes, bencode.Encodable]) -> bytes:
+    """The dictionary with the CRC-32 of its other entries under ``checksum``."""
+    return bencode.encode({**fields, CHECKSUM: zlib.crc32(bencode.encode(fields))})
+
+
 def decode_resume(
     data: bytes, info_hash: InfoHash, geometry: Geometry, file_count: int
 ) -> ResumeData:
@@ -71,12 +82,15 @@ def decode_resume(
     Raises ResumeError, ``where`` being the key, for anything damaged, cut short, of another
     torrent or version, or inconsistent in itself.  Unknown keys are ignored.
     """
-    fields = _Fields(_root(data))
+    root = _root(data)
+    fields = _Fields(root)
     if fields.text("format") != FORMAT:
         raise ResumeError("not resume data", "format")
     version = fields.number("version")
     if version != VERSION:
         raise ResumeError(f"version {version} is not known", "version")
+    if seal({key: value for key, value in root.items() if key != CHECKSUM}) != data:
+        raise ResumeError("does not match the data", "checksum")
     if fields.text("info-hash") != info_hash:
         raise ResumeError("belongs to another torrent", "info-hash")
     if fields.number("pieces") != geometry.piece_count:
@@ -98,7 +112,7 @@ class _Fields:
 
     __slots__ = ("_values",)
 
-    def __init__(self, values: dict[bytes, object]) -> None:
+    def __init__(self, values: dict[bytes, bencode.Value]) -> None:
         self._values = values
 
     def get(self, key: str) -> object:
@@ -120,14 +134,14 @@ class _Fields:
         return value
 
 
-def _root(data: bytes) -> dict[bytes, object]:
+def _root(data: bytes) -> dict[bytes, bencode.Value]:
     try:
         root = bencode.decode(data)
     except BencodeError as error:
         raise ResumeError(error.what, error.where) from error
     if not isinstance(root, dict):
         raise ResumeError("not a dictionary")
-    return dict(root)
+    return root
 
 
 def _read_bits(data: bytes, count: int, where: str) -> int:

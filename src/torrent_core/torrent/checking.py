@@ -18,6 +18,7 @@ from ..limits import MAX_CHECKS_IN_FLIGHT, STORAGE_RETRY
 from ..storage import CheckPlan, ResumeData, decode_resume, full_recheck, plan_check
 from ..types import StorageFault, TorrentState
 from .context import Context
+from .jobs import is_sha1
 
 CHECK_RETRY = "checking is tried again"
 
@@ -40,6 +41,7 @@ class Checking:
         """Check everything anew; the torrent is CHECKING until it is done."""
         context = self._context
         context.enter(TorrentState.CHECKING)
+        context.checked = False
         context.verified.replace(0)
         context.picker.set_wanted(0)
         self._trust_nothing = trust_nothing
@@ -58,6 +60,14 @@ class Checking:
         if self._context.state is TorrentState.CHECKING:
             self._stat()
 
+    def create_wanted(self) -> None:
+        """Make the files of no bytes that new priorities want: no piece will bring them."""
+        context = self._context
+        empty = context.files.empty_files(context.priorities)
+        if empty:
+            job = context.jobs.begin(Written, _nothing, lambda event: self._report(event, None))
+            context.actions.append(CreateFiles(context.info_hash, job, empty))
+
     # --- Planning ----------------------------------------------------------------------
 
     def _read(self, resume: bytes | None) -> ResumeData | None:
@@ -74,7 +84,9 @@ class Checking:
 
     def _stat(self) -> None:
         context = self._context
-        job = context.jobs.begin(FilesStated, self._stated, self._stat_failed)
+        job = context.jobs.begin(
+            FilesStated, self._stated, self._retry_later, fits=context.names_all_files
+        )
         context.actions.append(StatFiles(context.info_hash, job))
 
     def _stated(self, event: FilesStated) -> None:
@@ -108,7 +120,10 @@ class Checking:
             return
         self._in_flight += 1
         job = context.jobs.begin(
-            PieceHashed, partial(self._hashed, index), partial(self._unreadable, index)
+            PieceHashed,
+            partial(self._hashed, index),
+            partial(self._unreadable, index),
+            fits=is_sha1,
         )
         spans = context.files.piece_spans(index)
         context.actions.append(HashPiece(context.info_hash, job, index, None, spans))
@@ -140,13 +155,14 @@ class Checking:
         if not empty:
             self._done()
             return
-        job = context.jobs.begin(Written, lambda _event: self._done(), self._create_failed)
+        job = context.jobs.begin(Written, lambda _event: self._done(), self._retry_later)
         context.actions.append(CreateFiles(context.info_hash, job, empty))
 
     def _done(self) -> None:
         context = self._context
         if context.state is not TorrentState.CHECKING:
             return
+        context.checked = True
         context.picker.set_wanted(context.wanted)
         for index, blocks in self._partial:
             self._restore(index, blocks)
@@ -166,12 +182,6 @@ class Checking:
 
     # --- Failures ----------------------------------------------------------------------
 
-    def _stat_failed(self, event: StorageFailed) -> None:
-        self._retry_later(event)
-
-    def _create_failed(self, event: StorageFailed) -> None:
-        self._retry_later(event)
-
     def _retry_later(self, event: StorageFailed) -> None:
         context = self._context
         if context.state is TorrentState.CHECKING:
@@ -183,3 +193,7 @@ class Checking:
         context = self._context
         trouble = StorageTrouble(context.info_hash, event.fault, event.detail, retry_at)
         context.actions.append(trouble)
+
+
+def _nothing(_event: Written) -> None:
+    return None

@@ -9,6 +9,7 @@ import attrs
 
 from ..actions import Action, StateChanged
 from ..deadlines import Deadlines
+from ..events import FilesStated
 from ..metainfo import Metainfo
 from ..pieces import ActivePieceManager, PieceManager, PiecePicker, RequestScheduler
 from ..storage import FileMap
@@ -45,8 +46,10 @@ class Context:
     """Set of pieces with a priority above zero; written by checking."""
     priorities: tuple[int, ...] | None = None
     """One per file, as the caller set them; None for all normal."""
+    checked: bool = False
+    """Whether ``verified`` is all that the files hold; written by checking."""
     earlier: tuple[int, int] = (0, 0)
-    """Payload bytes down and up in earlier runs, as resume data says."""
+    """Payload bytes down and up of links that are gone, those of earlier runs included."""
     wasted: int = 0
     """Payload bytes that were of no use."""
 
@@ -60,6 +63,10 @@ class Context:
         if state is not self.state:
             self.state = state
             self.actions.append(StateChanged(self.info_hash, state))
+
+    def names_all_files(self, event: FilesStated) -> bool:
+        """Whether the storage answered for each file of the torrent."""
+        return len(event.files) == len(self.metainfo.files)
 
     @property
     def is_running(self) -> bool:

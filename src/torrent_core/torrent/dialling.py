@@ -21,16 +21,17 @@ class Dialling:
     def __init__(self, context: Context, new_dial_id: Callable[[], int]) -> None:
         self._context = context
         self._new_id = new_dial_id
-        self._ours: dict[int, int] = {}  # the session's number -> the book's
+        self._ours: dict[int, tuple[int, Address]] = {}  # the session's number -> the book's
         self._theirs: dict[int, int] = {}
         self.book = DialBook(context.random)
         self.stale = True
         """Something happened that ``tick`` should look at."""
+        self._is_waiting = False  # for others to return links or dials
 
     def add(self, address: Address) -> None:
         """Dial this peer, and again for as long as the torrent runs."""
-        self.stale = True
         self.book.add(address, self._context.now)
+        self.stale = True
 
     def drop(self, address: Address) -> None:
         """Do not dial it again."""
@@ -42,14 +43,16 @@ class Dialling:
         """Whether that dial is ours and under way."""
         return dial_id in self._ours
 
-    def opened(self, dial_id: int) -> Address | None:
-        """The dial became a link; whose, or None if nobody wants it any longer."""
-        return self.book.opened(self._answered(dial_id))
+    def opened(self, dial_id: int) -> tuple[Address, bool]:
+        """The dial became a link: whose, as it was named, and whether it is still wanted."""
+        number, address = self._answered(dial_id)
+        return address, self.book.opened(number) is not None
 
     def failed(self, dial_id: int) -> None:
         """The dial came to nothing."""
         self.stale = True
-        self.book.failed(self._answered(dial_id), self._context.now)
+        number, _ = self._answered(dial_id)
+        self.book.failed(number, self._context.now)
         self._context.budgets.links.give(1)
 
     def link_lost(self, address: Address, lived: float, *, useful: bool) -> None:
@@ -64,7 +67,7 @@ class Dialling:
 
     def tick(self) -> None:
         """Give up dials that take too long, and begin those that are due."""
-        self.stale = False
+        self.stale = self._is_waiting = False
         context = self._context
         for number in self.book.expired(context.now):
             context.actions.append(CancelDial(self._theirs[number]))
@@ -74,14 +77,20 @@ class Dialling:
             context.budgets.links.take(1, context.info_hash)
             context.budgets.half_open.take(1, context.info_hash)
             dial_id = self._new_id()
-            self._ours[dial_id] = number
+            self._ours[dial_id] = number, address
             self._theirs[number] = dial_id
             context.actions.append(Dial(dial_id, address))
         self._wait_for_room()
 
     def next_deadline(self) -> Deadline | None:
-        """When ``tick`` has something to do."""
-        return self.book.next_deadline(self._room() if self._context.may_dial else 0)
+        """When ``tick`` has something to do.
+
+        Without room a redial is still named until it is due, since others may return some
+        before; from then on ``tick`` has us told when they do.
+        """
+        if not self._context.may_dial:
+            return self.book.next_deadline(0)
+        return self.book.next_deadline(self._room() or (0 if self._is_waiting else 1))
 
     def _room(self) -> int:
         budgets = self._context.budgets
@@ -95,10 +104,11 @@ class Dialling:
             return
         for budget in (context.budgets.links, context.budgets.half_open):
             if not budget.room:
+                self._is_waiting = True
                 budget.wait(context.info_hash)
 
-    def _answered(self, dial_id: int) -> int:
-        number = self._ours.pop(dial_id)
+    def _answered(self, dial_id: int) -> tuple[int, Address]:
+        number, address = self._ours.pop(dial_id)
         del self._theirs[number]
         self._context.budgets.half_open.give(1)
-        return number
+        return number, address

@@ -27,6 +27,7 @@ from ..limits import BLOCK_SIZE, MAX_STORAGE_RETRY, STORAGE_RETRY
 from ..pieces import ActivePiece, Stage
 from ..types import Span
 from .context import Context
+from .jobs import is_sha1
 
 RETRY = "storage is tried again"
 
@@ -74,11 +75,11 @@ class Finishing:
         """The retry of piece ``index`` is due."""
         self._retries.pop(index)()
 
-    def give_up(self) -> None:
-        """Forget the retries that are due later: the torrent stops."""
-        for index in self._retries:
+    def retry_now(self) -> None:
+        """The torrent stops: what waits for its retry has its last chance."""
+        for index in list(self._retries):
             self._context.timers.clear((RETRY, index))
-        self._retries.clear()
+            self.tick(index)
 
     # --- Hashing -----------------------------------------------------------------------
 
@@ -92,6 +93,7 @@ class Finishing:
             PieceHashed,
             partial(self._hashed, piece),
             partial(self._failed, piece, lambda: self._hash(piece)),
+            fits=is_sha1,
         )
         data = None if piece.stored else piece.assemble()
         spans = context.files.piece_spans(piece.index)
@@ -119,7 +121,11 @@ class Finishing:
         proven = len(contributors) == 1 and not piece.stored
         if not proven:
             context.scheduler.parole.sentence(piece.index)
-        context.scheduler.retry(piece)
+        if context.picker.wanted >> piece.index & 1:
+            context.scheduler.retry(piece)
+        else:
+            context.scheduler.abandon(piece.index)
+            context.scheduler.touch_hungry()  # memory came free
         if proven:
             self._on_corrupt(contributors[0])
 

@@ -16,15 +16,26 @@ from ..events import (
     StorageFailed,
     Written,
 )
+from ..metainfo.model import HASH_LENGTH
 
 A = TypeVar("A", PieceHashed, Written, BlocksRead, FilesStated)
+
+
+def _any_size(_event: object) -> bool:
+    return True
 
 
 @attrs.frozen
 class _Job:
     expects: type[object]
-    done: Callable[[Any], None]  # of what ``expects`` says: ``begin`` sees to it
+    fits: Callable[[Any], bool]  # of what ``expects`` says, as all that follow
+    done: Callable[[Any], None]
     failed: Callable[[StorageFailed], None]
+
+
+def is_sha1(event: PieceHashed) -> bool:
+    """Whether the digest is as long as SHA-1 makes it."""
+    return len(event.digest) == HASH_LENGTH
 
 
 class Jobs:
@@ -41,16 +52,21 @@ class Jobs:
         expects: type[A],
         done: Callable[[A], None],
         failed: Callable[[StorageFailed], None],
+        *,
+        fits: Callable[[A], bool] = _any_size,
     ) -> int:
-        """The number for a new action, answered by ``expects`` or ``StorageFailed``."""
+        """The number for a new action, answered by ``expects`` or ``StorageFailed``.
+
+        ``fits`` says of an answer whether it is as large as what was asked for.
+        """
         self._last += 1
-        self._out[self._last] = _Job(expects, done, failed)
+        self._out[self._last] = _Job(expects, fits, done, failed)
         return self._last
 
     def answer(self, event: StorageEvent) -> None:
         """Go on where the action was asked for.
 
-        Raises LocalProtocolError for an answer nobody waits for, or of the wrong kind.
+        Raises LocalProtocolError for an answer nobody waits for, or of the wrong kind or size.
         """
         job = self._out.get(event.job)
         if job is None:
@@ -58,12 +74,14 @@ class Jobs:
         if isinstance(event, StorageFailed):
             del self._out[event.job]
             job.failed(event)
-        elif type(event) is job.expects:
-            del self._out[event.job]
-            job.done(event)
-        else:
+        elif type(event) is not job.expects:
             wanted, got = job.expects.__name__, type(event).__name__
             raise LocalProtocolError(f"storage job {event.job} wants {wanted}, not {got}")
+        elif not job.fits(event):
+            raise LocalProtocolError(f"the answer to storage job {event.job} has a wrong size")
+        else:
+            del self._out[event.job]
+            job.done(event)
 
     def __len__(self) -> int:
         """Actions that are not answered yet."""

@@ -52,7 +52,7 @@ class TorrentLink:
     dialled: bool
     """Whether the dial book is to be told when it ends."""
     told: int = 0
-    """Set of pieces that we said we have when hands were shaken."""
+    """Set of pieces that we said we have."""
     reading: int = 0
     """Bytes being read from storage to be sent on it."""
     reads: deque[Read] = attrs.field(factory=deque)
@@ -88,8 +88,6 @@ class Links:
         self._touched: dict[int, TorrentLink] = {}
         self._deadlines: Deadlines[int] = Deadlines()
         self._last_ordinal = 0
-        self._closed_down = 0
-        self._closed_up = 0
 
     # --- Finding -----------------------------------------------------------------------
 
@@ -121,10 +119,10 @@ class Links:
         return [link for link in self._links if link.state.address == address]
 
     def totals(self) -> tuple[int, int]:
-        """Payload bytes down and up since this torrent was made, and in earlier runs."""
+        """Payload bytes down and up, in this run and earlier ones."""
         down, up = self._context.earlier
-        down += self._closed_down + sum(link.state.down.total for link in self._links)
-        up += self._closed_up + sum(link.state.up.total for link in self._links)
+        down += sum(link.state.down.total for link in self._links)
+        up += sum(link.state.up.total for link in self._links)
         return down, up
 
     # --- Opening -----------------------------------------------------------------------
@@ -196,9 +194,11 @@ class Links:
 
     def announce(self, pieces: list[int]) -> None:
         """Say HAVE to every link that does not have the piece itself."""
+        news = sum(1 << index for index in pieces)
         for link in self._links:
             if link.is_open:
                 theirs = link.state.pieces
+                link.told |= news
                 link.wire.peer.have([index for index in pieces if not theirs >> index & 1])
                 self.touch(link)
 
@@ -206,8 +206,9 @@ class Links:
         """A check has found pieces since some hands were shaken."""
         for link in self._links:
             if link.is_open:
-                news = self._context.verified.bitfield & ~link.told & ~link.state.pieces
-                link.wire.peer.have(indices(news))
+                news = self._context.verified.bitfield & ~link.told
+                link.told |= news
+                link.wire.peer.have(indices(news & ~link.state.pieces))
                 self.touch(link)
 
     # --- Closing -----------------------------------------------------------------------
@@ -234,8 +235,8 @@ class Links:
         self._deadlines.clear(state.ordinal)
         if self._by_peer_id.get(state.peer_id) is link:
             del self._by_peer_id[state.peer_id]
-        self._closed_down += state.down.total
-        self._closed_up += state.up.total
+        down, up = self._context.earlier
+        self._context.earlier = (down + state.down.total, up + state.up.total)
         gone = LinkLost(self._context.info_hash, link.id, state.address, reason, detail)
         self._context.actions.append(gone)
 

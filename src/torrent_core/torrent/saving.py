@@ -51,8 +51,7 @@ class Saving:
         """Store what is in memory; ``end_if_idle`` does the rest."""
         context = self._context
         context.timers.clear((SAVE, 0))
-        self._is_last = False
-        self._finishing.give_up()
+        self._finishing.retry_now()
         for piece in context.active.active_pieces:
             if piece.stage is Stage.DOWNLOADING:
                 self._finishing.store(piece, _nothing)
@@ -66,11 +65,16 @@ class Saving:
 
     def _stat(self) -> None:
         context = self._context
-        job = context.jobs.begin(FilesStated, self._stated, self._stat_failed)
+        job = context.jobs.begin(
+            FilesStated, self._stated, self._stat_failed, fits=context.names_all_files
+        )
         context.actions.append(StatFiles(context.info_hash, job))
 
     def _stated(self, event: FilesStated) -> None:
-        self._context.actions.append(SaveResume(self._context.info_hash, self._data(event.files)))
+        # In mid-check, pieces that are not hashed yet would be saved as if they were not there.
+        if self._context.checked:
+            data = self._data(event.files)
+            self._context.actions.append(SaveResume(self._context.info_hash, data))
         self._end()
 
     def _stat_failed(self, event: StorageFailed) -> None:
@@ -81,8 +85,9 @@ class Saving:
         context = self._context
         if not self._is_last:
             return
+        self._is_last = False
         for index in context.active.active_indices:
-            context.active.remove(index)
+            context.scheduler.abandon(index)
         context.enter(TorrentState.STOPPED)
 
     def _data(self, files: tuple[FileStat | None, ...]) -> bytes:

@@ -58,6 +58,7 @@ from .status import PeerStatus, TorrentStatus, peer_status, torrent_status
 from .uploads import Uploads
 
 HAVES = "HAVEs are due"
+PEER_ID_LENGTH = 20
 
 
 class Torrent:
@@ -79,6 +80,8 @@ class Torrent:
         new_dial_id: Callable[[], int] | None = None,
         priorities: tuple[int, ...] | None = None,
     ) -> None:
+        if len(peer_id) != PEER_ID_LENGTH:
+            raise LocalProtocolError(f"a peer id has {PEER_ID_LENGTH} bytes")
         config = config or TorrentConfig()
         self._downloads: Downloads
         self._context = context = self._make_context(
@@ -277,19 +280,18 @@ class Torrent:
         if self._links.is_known(event.link):
             raise LocalProtocolError(f"link {event.link!r} is open already")
         dialled = event.dial_id is not None
-        wanted: Address | None = event.address
+        address, wanted = event.address, True
         if event.dial_id is not None:
             if not self._dialling.knows(event.dial_id):
                 raise LocalProtocolError(f"no dial {event.dial_id} is under way")
-            wanted = self._dialling.opened(event.dial_id)
+            address, wanted = self._dialling.opened(event.dial_id)
         else:
             self._context.budgets.links.take(1, self.info_hash, force=True)
         now = self._context.now
         since = now if event.since is None else min(event.since, now)
-        address = wanted or event.address
         link = self._links.open(event.link, address, dialled=dialled, since=since)
         self._uploads.choker.add(link.state)
-        if wanted is None:
+        if not wanted:
             self._close(link, CloseReason.DROPPED)
         elif not self._context.is_running:
             self._close(link, CloseReason.STOPPING)
@@ -354,6 +356,8 @@ class Torrent:
 
     def _piece_verified(self, index: int) -> None:
         context = self._context
+        if not context.is_running:
+            return  # nobody is left to be told, and the last save is still to come
         self._saving.progressed()
         if not self._haves:
             context.timers.set((HAVES, 0), context.now + context.config.have_delay)
@@ -424,8 +428,12 @@ class Torrent:
             return
         context.picker.set_wanted(context.wanted)
         self._abandon(~context.wanted)
-        context.enter(TorrentState.DOWNLOADING if context.missing else TorrentState.SEEDING)
+        self._checking.create_wanted()
         self._downloads.review_interest()
+        if context.missing:
+            context.enter(TorrentState.DOWNLOADING)
+        elif context.state is TorrentState.DOWNLOADING:
+            self._complete()
 
     def _prioritise(self, priorities: tuple[int, ...] | None) -> None:
         self._context.wanted = self._context.files.wanted_pieces(priorities)

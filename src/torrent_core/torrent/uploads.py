@@ -66,7 +66,12 @@ class Uploads:
             return
         uploads = link.wire.peer.uploads
         while len(uploads) and link.wire.unsent + link.reading < SEND_WATERMARK:
-            self._read(link, _take_run(link))
+            read = _take_run(link)
+            if self._context.verified.is_verified(read.run[0].piece):
+                self._read(link, read)
+            else:  # a re-check has put it in doubt since it was asked for
+                for request in read.run:
+                    link.wire.peer.reject(request)
 
     def _read(self, link: TorrentLink, read: Read) -> None:
         context = self._context
@@ -74,7 +79,10 @@ class Uploads:
         link.reading += read.length
         link.reads.append(read)
         job = context.jobs.begin(
-            BlocksRead, partial(self._served, link, read), partial(self._unreadable, link, read)
+            BlocksRead,
+            partial(self._served, link, read),
+            partial(self._unreadable, link, read),
+            fits=lambda event: len(event.data) == read.length,
         )
         spans = context.files.spans(first.piece, first.begin, read.length)
         context.actions.append(ReadBlocks(context.info_hash, job, first.piece, spans))

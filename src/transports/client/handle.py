@@ -17,8 +17,9 @@ from ..disk.workers import Disk, TorrentStorage
 from ..driver import Driver
 from ..errors import StorageError, TorrentGone, TorrentStopped
 
-FATAL_FAULTS = (StorageFault.DISK_FULL, StorageFault.PERMISSION)
-"""What only a person can mend, so that waiting for it makes no sense."""
+FATAL_FAULTS = (StorageFault.DISK_FULL, StorageFault.PERMISSION, StorageFault.OTHER)
+"""What only a person can mend, so that waiting for it makes no sense: of the other kinds most
+are a folder where a file should be, or a file larger than the system allows."""
 
 
 class TorrentHandle:
@@ -84,9 +85,9 @@ class TorrentHandle:
     async def wait_complete(self) -> None:
         """Wait until every wanted piece is verified and written.
 
-        Raises StorageError once for each time that the disk was found full or forbidden
-        (called again, it goes on waiting, as the core goes on trying), and TorrentStopped
-        if the torrent stops before.
+        Raises StorageError once for each time that the disk was found full, forbidden or
+        unusable (called again, it goes on waiting, as the core goes on trying), and
+        TorrentStopped if the torrent stops before.
         """
         seen = self._raised
         while not self._is_complete():
@@ -121,7 +122,7 @@ class TorrentHandle:
     def notice(self, report: Report) -> None:
         """Take in what the core reports of this torrent, and wake who waits for it."""
         if isinstance(report, StorageTrouble):
-            if report.fault not in FATAL_FAULTS:
+            if not _is_fatal(report):
                 return
             self._trouble = report
             self._troubles += 1
@@ -147,3 +148,11 @@ class TorrentHandle:
         while self.state is not TorrentState.STOPPED:
             await self._changed.wait()
         await self._disk.settle(self.info_hash)
+
+
+def _is_fatal(trouble: StorageTrouble) -> bool:
+    """Whether the download waits for a person.  A read that fails is not tried again: what it
+    was to find is fetched anew, or not served."""
+    if trouble.fault is StorageFault.OTHER and trouble.retry_at is None:
+        return False
+    return trouble.fault in FATAL_FAULTS

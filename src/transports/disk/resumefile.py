@@ -8,10 +8,11 @@ import os
 import threading
 
 from torrent_core.limits import MAX_TORRENT_BYTES
+from torrent_core.metainfo.paths import OWN_FOLDER
 
 from .files import TorrentFiles, fsync_path
 
-RESUME_FOLDER = ".torrent-core"
+RESUME_FOLDER = OWN_FOLDER
 """Folder inside the download folder, unless the client was given another place."""
 
 MAX_RESUME_BYTES = MAX_TORRENT_BYTES

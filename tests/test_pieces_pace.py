@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pieces_kit import make_state
+
+from torrent_core.limits import (
+    BLOCK_SIZE,
+    LATENESS_FLOOR,
+    LATENESS_UNKNOWN,
+    MAX_PIPELINE,
+    MAX_REFUSAL_BACKOFF,
+    MAX_REJECTIONS,
+    MIN_PIPELINE,
+    REFUSAL_BACKOFF,
+    REQUEST_TIMEOUT,
+)
+from torrent_core.pieces import ActivePiece, LinkRequests
+from torrent_core.pieces.pace import ResponseGaps, pipeline_depth
+from torrent_core.pieces.parole import Parole
+from torrent_core.pieces.refusals import Refusals
+
+KIB = 1024
+
+
+def make_link(ordinal: int = 1, *, reqq: int | None = None) -> LinkRequests:
+    return LinkRequests(make_state(ordinal, pieces=0b1111, reqq=reqq), 0.0)
+
+
+# --- Depth -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rate", "reqq", "depth"),
+    [
+        (160 * KIB, None, 30),
+        (0.0, None, MIN_PIPELINE),
+        (100e6, None, MAX_PIPELINE),
+        (160 * KIB, 10, 10),
+        (160 * KIB, 5000, 30),
+        (100e6, 5000, MAX_PIPELINE),
+        (0.0, 1, 1),
+        (100e6, 1, 1),
+    ],
+)
+def test_depth_follows_the_rate_and_reqq_only_lowers_it(
+    rate: float, reqq: int | None, depth: int
+) -> None:
+    assert pipeline_depth(rate, reqq) == depth
+
+
+@given(rate=st.floats(0, 1e12), faster=st.floats(1, 10), reqq=st.none() | st.integers(1, 10**6))
+def test_depth_never_falls_with_the_rate_and_keeps_its_bounds(
+    rate: float, faster: float, reqq: int | None
+) -> None:
+    depth = pipeline_depth(rate, reqq)
+    assert 1 <= depth <= MAX_PIPELINE
+    assert depth <= pipeline_depth(rate * faster, reqq)
+    assert reqq is None or depth <= reqq
+
+
+def test_a_link_starts_small_and_grows_by_one_for_each_block() -> None:
+    link = make_link()
+    link.pace(0.0)
+    assert link.depth == MIN_PIPELINE
+    depths = []
+    for block in range(1, 6):
+        now = block / 10
+        link.state.down.add(BLOCK_SIZE, now)
+        link.delivered(now)
+        link.pace(now)
+        depths.append(link.depth)
+    assert depths == [3, 4, 5, 6, 7]
+
+
+def test_growth_stops_at_what_the_rate_calls_for() -> None:
+    link = make_link()
+    for block in range(1, 101):
+        link.state.down.add(BLOCK_SIZE, block / 10)
+        link.delivered(block / 10)
+        link.pace(block / 10)
+    assert link.depth == pytest.approx(30, abs=2)
+    assert link.low_water == link.depth * 3 // 4
+
+
+def test_a_full_pipeline_asks_again_only_at_the_low_water_mark() -> None:
+    link = make_link()
+    link.depth, link.low_water = 8, 6
+    piece = ActivePiece(0, 8 * BLOCK_SIZE)
+    link.ask(0, piece, list(range(7)), 0.0, 30.0)
+    assert link.room(eager=False) == 0
+    assert link.room(eager=True) == 1
+    del link.out[0]
+    assert link.room(eager=False) == 2
+
+
+def test_a_snubbed_link_gets_one_request_at_a_time() -> None:
+    link = make_link()
+    link.snub(5.0)
+    assert (link.snubbed, link.depth, link.low_water) == (True, 1, 0)
+    assert link.last_progress == 5.0
+    assert link.room(eager=False) == 1
+
+
+# --- Patience ----------------------------------------------------------------------------
+
+
+def test_patience_with_a_link_that_never_delivered() -> None:
+    assert ResponseGaps().patience(REQUEST_TIMEOUT) == LATENESS_UNKNOWN
+    assert ResponseGaps().patience(5.0) == 5.0
+
+
+def test_a_quick_link_is_not_called_late_before_the_floor() -> None:
+    gaps = ResponseGaps()
+    for _ in range(20):
+        gaps.add(0.01)
+    assert gaps.patience(REQUEST_TIMEOUT) == LATENESS_FLOOR
+
+
+def test_a_slow_link_is_given_up_at_the_ceiling_at_the_latest() -> None:
+    gaps = ResponseGaps()
+    gaps.add(25.0)
+    assert gaps.patience(REQUEST_TIMEOUT) == REQUEST_TIMEOUT
+
+
+def test_patience_is_the_mean_gap_and_four_deviations() -> None:
+    gaps = ResponseGaps()
+    gaps.add(2.0)
+    assert gaps.patience(REQUEST_TIMEOUT) == pytest.approx(2.0 + 4 * 1.0)
+    gaps.add(4.0)  # deviation 1 + (2 - 1) / 4, mean 2 + 2 / 8
+    assert gaps.patience(REQUEST_TIMEOUT) == pytest.approx(2.25 + 4 * 1.25)
+
+
+def test_a_steady_link_is_soon_judged_by_its_own_gap() -> None:
+    gaps = ResponseGaps()
+    for _ in range(30):
+        gaps.add(5.0)
+    assert gaps.patience(REQUEST_TIMEOUT) == pytest.approx(5.0, abs=0.05)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(LATENESS_FLOOR, 1000))
+def test_patience_keeps_its_bounds(gaps: list[float], ceiling: float) -> None:
+    seen = ResponseGaps()
+    for gap in gaps:
+        seen.add(gap)
+    assert LATENESS_FLOOR <= seen.patience(ceiling) <= ceiling
+
+
+# --- Deadlines of requests -----------------------------------------------------------------
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    pauses=st.lists(st.sampled_from([0.0, 0.1, 2.0, 3600.0]), min_size=6, max_size=6),
+    received=st.integers(0, 100),
+)
+def test_deadlines_ascend_and_are_bounded_by_the_queue(
+    sizes: list[int], pauses: list[float], received: int
+) -> None:
+    """A rate that has decayed to next to nothing once put them off for ever."""
+    link, now = make_link(), 0.0
+    link.state.down.add(received * BLOCK_SIZE, now)
+    for index, (size, pause) in enumerate(zip(sizes, pauses, strict=False)):
+        now += pause
+        link.ask(index * 9, ActivePiece(index, 9 * BLOCK_SIZE), list(range(size)), now, 30.0)
+    deadlines = [info.deadline for info in link.out.values()]
+    assert deadlines == sorted(deadlines)
+    assert deadlines[-1] <= now + 30.0 * (len(deadlines) + 1)
+    serials = [info.serial for info in link.out.values()]
+    assert serials == list(range(1, len(serials) + 1))
+    assert link.due(30.0) == min(deadlines[0], link.last_progress + LATENESS_UNKNOWN)
+
+
+def test_a_deadline_is_the_queue_ahead_and_the_slack() -> None:
+    link = make_link()
+    link.state.down.add(4 * BLOCK_SIZE, 0.5)
+    link.state.down.add(0, 1.0)
+    rate = link.state.down.value(1.0)
+    each = BLOCK_SIZE / rate
+    link.ask(0, ActivePiece(0, 4 * BLOCK_SIZE), [0, 1, 2], 1.0, 30.0)
+    assert [info.deadline for info in link.out.values()] == pytest.approx(
+        [31.0, 31.0 + each, 31.0 + 2 * each]
+    )
+
+
+def test_nothing_out_is_never_late() -> None:
+    assert make_link().due(30.0) is None
+
+
+def test_the_time_a_queue_takes_is_unknown_until_something_came() -> None:
+    link = make_link()
+    link.ask(0, ActivePiece(0, 4 * BLOCK_SIZE), [0, 1], 0.0, 30.0)
+    assert link.eta(0.0) == float("inf")
+    link.state.down.add(BLOCK_SIZE, 1.0)
+    link.delivered(1.0)
+    rate = link.state.down.value(2.0)
+    assert link.eta(2.0) == pytest.approx(2 * BLOCK_SIZE / rate + 1.0)
+
+
+# --- Refusals ----------------------------------------------------------------------------
+
+
+def delays(refusals: Refusals, link: LinkRequests, count: int) -> list[float]:
+    """Refuse piece 0 again and again, each time when the last pause has just ended."""
+    now, seen = 0.0, []
+    for _ in range(count):
+        refusals.refuse(link, 0, now)
+        due = refusals.soonest()
+        assert due is not None
+        seen.append(due - now)
+        now = due
+        assert refusals.pop_due({1: link}, now) == [link]
+    return seen
+
+
+def test_a_piece_refused_again_is_left_alone_twice_as_long_up_to_a_minute() -> None:
+    assert delays(Refusals(), make_link(), 7) == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert (REFUSAL_BACKOFF, MAX_REFUSAL_BACKOFF) == (2.0, 60.0)
+
+
+def test_blocks_of_one_piece_refused_together_are_one_refusal() -> None:
+    """Four REJECTs in one batch once made the first pause sixteen seconds."""
+    refusals, link = Refusals(), make_link()
+    for _ in range(5):
+        refusals.rejected(link, 0, 1.0)
+    assert refusals.soonest() == 1.0 + REFUSAL_BACKOFF
+    assert link.rejections == 5
+
+
+def test_a_refused_piece_is_not_usable_until_the_pause_ends() -> None:
+    refusals, link = Refusals(), make_link()
+    link.state.peer_choking = False
+    refusals.refuse(link, 1, 0.0)
+    assert link.usable(0.0) == 0b1101
+    assert refusals.pop_due({1: link}, 1.9) == []
+    assert link.usable(1.9) == 0b1101
+    assert refusals.pop_due({1: link}, 2.0) == [link]
+    assert link.usable(2.0) == 0b1111
+    assert refusals.soonest() is None
+
+
+def test_a_link_that_rejects_everything_is_left_alone_as_a_whole() -> None:
+    refusals, link = Refusals(), make_link()
+    link.state.peer_choking = False
+    for piece in range(MAX_REJECTIONS - 1):
+        refusals.rejected(link, piece + 10, 0.0)
+    assert link.usable(0.0)
+    for _ in range(3):
+        refusals.rejected(link, 99, 0.0)
+    assert link.usable(0.0) == 0
+    assert link.usable(REFUSAL_BACKOFF) == 0b1111
+    refusals.rejected(link, 99, 2.0)  # it goes on as soon as the rest is over
+    assert link.usable(2.0 + 2 * REFUSAL_BACKOFF - 0.1) == 0
+    assert link.usable(2.0 + 2 * REFUSAL_BACKOFF) == 0b1111
+
+
+def test_a_delivery_ends_the_rest() -> None:
+    refusals, link = Refusals(), make_link()
+    link.state.peer_choking = False
+    for _ in range(MAX_REJECTIONS):
+        refusals.rejected(link, 99, 0.0)
+    assert link.usable(0.0) == 0
+    link.delivered(1.0)
+    assert link.usable(1.0) == 0b1111
+    assert link.rejections == 0
+
+
+def test_the_pauses_of_a_link_that_left_are_forgotten() -> None:
+    refusals, link, other = Refusals(), make_link(), make_link(2)
+    for _ in range(MAX_REJECTIONS):
+        refusals.rejected(link, 0, 0.0)
+    refusals.refuse(other, 0, 7.0)
+    refusals.removed(link)
+    assert refusals.soonest() == 7.0 + REFUSAL_BACKOFF
+
+
+@pytest.mark.parametrize(
+    ("choking", "allowed_fast", "usable"),
+    [(False, 0, 0b1111), (True, 0, 0), (True, 0b110010, 0b0010), (False, 0b0010, 0b1111)],
+)
+def test_what_may_be_asked_of_a_choking_peer(
+    choking: bool, allowed_fast: int, usable: int
+) -> None:
+    link = make_link()
+    link.state.peer_choking, link.state.allowed_fast = choking, allowed_fast
+    assert link.usable(0.0) == usable
+
+
+# --- Parole ------------------------------------------------------------------------------
+
+
+def test_a_paroled_piece_belongs_to_the_first_link_that_takes_it() -> None:
+    parole, first, second = Parole(), make_link(1), make_link(2)
+    assert not parole
+    parole.sentence(3)
+    assert parole
+    assert parole.closed_to(first) == parole.closed_to(second) == 0
+    parole.take(3, 1)
+    assert parole.closed_to(first) == 0
+    assert parole.closed_to(second) == 0b1000
+    assert parole.held_by(1) == [3]
+    assert parole.held_by(2) == []
+
+
+def test_blocks_of_a_paroled_piece_are_refused_from_all_but_its_holder() -> None:
+    parole = Parole()
+    parole.sentence(3)
+    assert parole.is_closed_to(3, 1)  # nobody was asked for it yet
+    parole.take(3, 1)
+    assert not parole.is_closed_to(3, 1)
+    assert parole.is_closed_to(3, 2)
+    assert not parole.is_closed_to(4, 2)
+
+
+def test_a_vacated_parole_may_be_taken_by_the_next_link() -> None:
+    parole, first, second = Parole(), make_link(1), make_link(2)
+    parole.sentence(3)
+    parole.take(3, 1)
+    parole.vacate(3)
+    assert parole.closed_to(second) == 0
+    parole.take(3, 2)
+    assert parole.closed_to(first) == 0b1000
+
+
+def test_a_piece_that_is_not_on_parole_cannot_be_held_or_vacated() -> None:
+    parole = Parole()
+    parole.take(3, 1)
+    parole.vacate(3)
+    parole.release(3)
+    assert not parole
+    assert parole.held_by(1) == []
+
+
+def test_all_paroled_pieces_are_known_until_released() -> None:
+    parole = Parole()
+    for index in (0, 4):
+        parole.sentence(index)
+    parole.take(4, 1)
+    assert parole.everything == 0b10001
+    parole.release(4)
+    assert parole.everything == 0b00001
