@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
 
 import pytest
 
+from seeding import seed
 from torrent_core.metainfo import TorrentBuilder
 
 ROOT = Path(__file__).parent.parent
@@ -19,12 +21,21 @@ def _example(name: str) -> str:
     return found[1]
 
 
-def test_the_embedding_example_runs() -> None:
-    names: dict[str, object] = {}
-    exec(_example("embedding"), names)
-    disks = names["disks"]
-    assert isinstance(disks, dict)
-    assert disks["leech"] == names["payload"]
+def test_the_embedding_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytes(range(256)) * 1000
+    builder = TorrentBuilder("hello.bin", [(("hello.bin",), len(data))], single_file=True)
+    builder.update(data)
+    (tmp_path / "hello.torrent").write_bytes(builder.finish().encode())
+    (tmp_path / "seed").mkdir()
+    (tmp_path / "seed" / "hello.bin").write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    with seed(builder.finish(), tmp_path / "seed") as port:
+        names: dict[str, object] = {}
+        exec(_example("embedding").replace("6881", str(port)), names)
+        peer = names["peer"]
+        assert isinstance(peer, socket.socket)
+        peer.close()
+    assert (tmp_path / "downloads" / "hello.bin").read_bytes() == data
 
 
 def test_the_client_example_runs(

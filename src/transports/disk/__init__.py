@@ -1,6 +1,7 @@
 """Files on worker threads: what the core asks of the storage, carried out."""
 
+from .folder import Folder
 from .jobs import perform
 from .workers import Disk, TorrentStorage
 
-__all__ = ["Disk", "TorrentStorage", "perform"]
+__all__ = ["Disk", "Folder", "TorrentStorage", "perform"]
