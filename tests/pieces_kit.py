@@ -15,7 +15,7 @@ import attrs
 from torrent_core.bitfield import indices
 from torrent_core.budget import Budget
 from torrent_core.geometry import Geometry
-from torrent_core.limits import BLOCK_SIZE
+from torrent_core.limits import BLOCK_SIZE, MAX_BLOCK_HOLDERS
 from torrent_core.linkstate import LinkState
 from torrent_core.pieces import (
     ActivePiece,
@@ -84,7 +84,6 @@ class Arriving:
 
     info: BlockInfo
     place: memoryview | None
-    refused: bool
 
 
 @attrs.define(eq=False)
@@ -112,7 +111,7 @@ class Peer:
         """Strike one request for the block off; whether there was one.
 
         A block is taken as the answer to the live request if there is one; a REJECT, or a
-        block that was of no use when it began, as that to the one given up.
+        block that was not kept, as that to the one given up.
         """
         for cancelled in (not live_first, live_first):
             for owed in self.queue:
@@ -213,9 +212,7 @@ class Swarm:
 
     def reject(self, peer: Peer, info: BlockInfo) -> Released:
         peer.answered(info, live_first=False)
-        return self.released(
-            self.scheduler.rejected(peer.book, info.piece, info.begin, self.now)
-        )
+        return self.released(self.scheduler.rejected(peer.book, info.piece, info.begin, self.now))
 
     # --- Blocks ------------------------------------------------------------------------
 
@@ -233,9 +230,7 @@ class Swarm:
         return self.received(peer, info, kept)
 
     def received(self, peer: Peer, info: BlockInfo, data: memoryview | None) -> Outcome:
-        outcome = self.scheduler.block_received(
-            peer.book, info.piece, info.begin, data, self.now
-        )
+        outcome = self.scheduler.block_received(peer.book, info.piece, info.begin, data, self.now)
         for other in outcome.duplicates:
             self.cancel(other)
         if outcome.lost is not None:
@@ -255,7 +250,7 @@ class Swarm:
         if place is not None:
             half = info.length // 2
             place[:half] = payload(info)[:half]
-        peer.arriving = Arriving(info, place, place is None)
+        peer.arriving = Arriving(info, place)
 
     def finish(self, peer: Peer) -> Outcome:
         """The second half comes."""
@@ -266,7 +261,7 @@ class Swarm:
         if place is not None:
             half = info.length // 2
             place[half:] = payload(info)[half:]
-        peer.answered(info, live_first=not arriving.refused)
+        peer.answered(info, live_first=place is not None)
         peer.state.down.add(info.length, self.now)
         outcome = self.received(peer, info, place)
         self.settle()
@@ -337,7 +332,20 @@ class Swarm:
                 ordinal = book.state.ordinal
                 asked.setdefault(ordinal, []).extend(blocks)
                 self.peers[ordinal].queue += map(Owed, blocks)
+                self._check(book, blocks)
         return asked
+
+    def _check(self, book: LinkRequests, asked: list[BlockInfo]) -> None:
+        """Nothing is asked in vain, or of too many."""
+        assert book.state.reqq is None or len(book.out) <= book.state.reqq
+        for info in asked:
+            piece, block = self.active.get(info.piece), info.begin // BLOCK_SIZE
+            assert piece is not None
+            assert piece.stage is Stage.DOWNLOADING
+            assert not piece.has_block(block)
+            assert book.usable(self.now) >> info.piece & 1
+            assert self.picker.missing >> info.piece & 1
+            assert book.snubbed or piece.holders(block) <= MAX_BLOCK_HOLDERS
 
     def released(self, released: Released) -> Released:
         self._cancel_all(released)
@@ -357,3 +365,41 @@ class Swarm:
 
     def missing(self) -> list[int]:
         return list(indices(self.picker.missing))
+
+
+# --- Beginnings that several tests share -----------------------------------------------------
+
+FIRST, SECOND = BlockInfo(0, 0, BLOCK_SIZE), BlockInfo(0, BLOCK_SIZE, BLOCK_SIZE)
+
+
+def pieces_of(peer: Peer) -> set[int]:
+    return {info.piece for info in peer.live}
+
+
+def two_links(pieces: int = 1, blocks: int = 4) -> tuple[Swarm, Peer, Peer]:
+    """Two links with everything; the first is asked for the first two blocks of a piece."""
+    swarm = Swarm(pieces, blocks)
+    first = swarm.join()
+    return swarm, first, swarm.join()
+
+
+def not_endgame(*, fast: bool = False) -> tuple[Swarm, Peer, Peer]:
+    """A busy link, and an idle one that has the same piece."""
+    swarm = Swarm(2, 2)
+    swarm.join(0b10, choking=True)
+    return swarm, swarm.join(0b01, fast=fast), swarm.join(0b01)
+
+
+def finish(swarm: Swarm, peers: list[Peer]) -> None:
+    """The peers answer in turn; every completed piece passes."""
+    for _ in range(1000):
+        for piece in list(swarm.completed):
+            assert bytes(piece.assemble()) == content(piece)
+            swarm.passed(piece)
+        busy = [peer for peer in peers if peer.live]
+        if not busy:
+            return
+        for peer in busy:
+            swarm.now += 0.01
+            if peer.live:
+                swarm.deliver(peer)

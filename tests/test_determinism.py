@@ -10,7 +10,7 @@ from random import Random
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torrent_core import actions as act
@@ -20,18 +20,8 @@ from torrent_core.budget import Budget
 from torrent_core.torrent import Budgets, Torrent
 from torrent_core.types import StorageFault, TorrentState
 from world import BLOCK
-from world_peers import (
-    OURS,
-    Choker,
-    Corrupter,
-    Leaver,
-    Leech,
-    Peer,
-    Rejecter,
-    Seed,
-    Silent,
-    Swarm,
-)
+from world_peers import Choker, Corrupter, Leaver, Leech, Peer, Rejecter, Seed, Silent
+from world_swarm import OURS, Swarm
 
 TOTAL, PIECE = 33 * BLOCK + 17, 3 * BLOCK
 FILES = [5 * BLOCK, 0, 20 * BLOCK + 17, 8 * BLOCK]
@@ -41,8 +31,10 @@ KINDS: list[type[Peer]] = [Seed, Leech, Leaver, Silent, Choker, Corrupter, Rejec
 def frozen(actions: list[Action]) -> list[object]:
     """Actions with their payload copied, since its buffers are used again."""
     return [
-        tuple(_copied(getattr(action, field.name)) for field in attrs.fields(type(action)))
-        + (type(action).__name__,)
+        (
+            *tuple(_copied(getattr(action, field.name)) for field in attrs.fields(type(action))),
+            type(action).__name__,
+        )
         for action in actions
     ]
 
@@ -115,6 +107,7 @@ def fingerprint(seed: int) -> str:
     return sha1(repr(eventful(seed).steps).encode()).hexdigest()
 
 
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.integers(0, 10**6))
 def test_an_eventful_run_completes_and_can_be_replayed(seed: int) -> None:
     swarm = eventful(seed)

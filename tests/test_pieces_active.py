@@ -69,9 +69,7 @@ class ActivePieceMachine(RuleBasedStateMachine):
         block %= self.count
         twice = any(info.link == link and info.block == block for info in self.asked)
         if not twice and block not in self.received:
-            self.asked.append(
-                ask(self.piece, link, block, deadline=self.now + wait, probe=probe)
-            )
+            self.asked.append(ask(self.piece, link, block, deadline=self.now + wait, probe=probe))
 
     @rule(link=links, block=numbers, fill=st.integers(1, 255))
     def add_block(self, link: int, block: int, fill: int) -> None:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from pieces_kit import Peer, Swarm, blocks_of, make_state
 
+from pieces_kit import Peer, Swarm, blocks_of, make_state
 from torrent_core.geometry import Geometry
 from torrent_core.limits import BLOCK_SIZE, MAX_BLOCK_HOLDERS, MIN_PIPELINE
 from torrent_core.pieces import ActivePieceManager, LinkRequests, Stage

@@ -10,9 +10,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pieces_kit import BLOCK_SIZE, PLENTY, Peer, Swarm, content
+from pieces_kit import PLENTY, Peer, Swarm, content
 from torrent_core.bitfield import indices
-from torrent_core.limits import MAX_BLOCK_HOLDERS
+from torrent_core.limits import BLOCK_SIZE
 from torrent_core.pieces import ActivePiece, ActivePieceConfig, Stage
 from torrent_core.types import BlockInfo
 
@@ -59,7 +59,9 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.swarm.peers) < 6)
     @rule(
-        pieces=piece_sets, fast=st.booleans(), choking=st.booleans(),
+        pieces=piece_sets,
+        fast=st.booleans(),
+        choking=st.booleans(),
         reqq=st.sampled_from([None, None, 1, 3]),
     )
     def join(self, pieces: int, fast: bool, choking: bool, reqq: int | None) -> None:
@@ -236,9 +238,7 @@ class SchedulerMachine(RuleBasedStateMachine):
                 self.nobody_could_take(index, None)
                 continue
             for block in range(piece.blocks_needed):
-                held = piece.holders(block)
-                assert held <= MAX_BLOCK_HOLDERS
-                free = not piece.has_block(block) and not held
+                free = not piece.has_block(block) and not piece.holders(block)
                 assert bool(piece.free >> block & 1) is free
             if piece.free and piece.stage is Stage.DOWNLOADING:
                 self.nobody_could_take(index, piece)
@@ -298,9 +298,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert active.orphaned == sum(1 << piece.index for piece in is_open if piece.released)
         owners = {p.book.current.index: p.ordinal for p in self.peers if p.book.current}
         assert active.owned == sum(1 << index for index in owners)
-        assert owners == {
-            p.index: p.owner for p in active.active_pieces if p.owner is not None
-        }
+        assert owners == {p.index: p.owner for p in active.active_pieces if p.owner is not None}
         for index in range(PIECES):
             count = sum(peer.state.pieces >> index & 1 for peer in self.peers)
             assert swarm.picker.availability.count(index) == count

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pieces_kit import make_state
 
+from pieces_kit import make_state
 from torrent_core.limits import (
     BLOCK_SIZE,
     LATENESS_FLOOR,
@@ -255,6 +255,15 @@ def test_a_link_that_rejects_everything_is_left_alone_as_a_whole() -> None:
     assert link.usable(2.0 + 2 * REFUSAL_BACKOFF) == 0b1111
 
 
+def test_the_end_of_a_rest_is_told_like_that_of_a_piece() -> None:
+    refusals, link = Refusals(), make_link()
+    for _ in range(MAX_REJECTIONS):
+        refusals.rejected(link, 0, 0.0)
+    assert refusals.pop_due({1: link}, REFUSAL_BACKOFF) == [link, link]
+    assert link.refused == 0
+    assert refusals.soonest() is None
+
+
 def test_a_delivery_ends_the_rest() -> None:
     refusals, link = Refusals(), make_link()
     link.state.peer_choking = False
@@ -275,13 +284,24 @@ def test_the_pauses_of_a_link_that_left_are_forgotten() -> None:
     assert refusals.soonest() == 7.0 + REFUSAL_BACKOFF
 
 
+def test_a_link_knows_when_its_first_pause_ends() -> None:
+    refusals, link = Refusals(), make_link()
+    assert link.eases_at(0.0) is None
+    refusals.refuse(link, 0, 0.0)
+    refusals.refuse(link, 1, 1.0)
+    assert link.eases_at(1.0) == REFUSAL_BACKOFF
+    assert link.eases_at(REFUSAL_BACKOFF) == 1.0 + REFUSAL_BACKOFF
+    assert link.eases_at(1.0 + REFUSAL_BACKOFF) is None
+    for _ in range(MAX_REJECTIONS):
+        refusals.rejected(link, 2, 10.0)
+    assert link.eases_at(10.0) == 10.0 + REFUSAL_BACKOFF
+
+
 @pytest.mark.parametrize(
     ("choking", "allowed_fast", "usable"),
     [(False, 0, 0b1111), (True, 0, 0), (True, 0b110010, 0b0010), (False, 0b0010, 0b1111)],
 )
-def test_what_may_be_asked_of_a_choking_peer(
-    choking: bool, allowed_fast: int, usable: int
-) -> None:
+def test_what_may_be_asked_of_a_choking_peer(choking: bool, allowed_fast: int, usable: int) -> None:
     link = make_link()
     link.state.peer_choking, link.state.allowed_fast = choking, allowed_fast
     assert link.usable(0.0) == usable

@@ -86,6 +86,14 @@ def test_a_link_that_became_a_seed_piece_by_piece_leaves_as_it_came() -> None:
     assert availability.available == 0
 
 
+def test_links_with_nothing_come_and_go_without_a_trace() -> None:
+    availability = Availability(0b11)
+    availability.gain(1, 0, 0)
+    availability.lose(1, 0)
+    assert availability.bucket(0) == 0b11
+    assert availability.bucket(1) == availability.bucket(9) == 0
+
+
 # --- The picker, in strings ------------------------------------------------------------------
 #
 # As libtorrent's test_piece_picker does it: one character a piece.  ``availability`` is how
@@ -180,11 +188,25 @@ def test_seeds_do_not_change_what_is_rare() -> None:
 
 def test_the_same_seed_picks_the_same_pieces() -> None:
     first, second = (
-        [picker("1" * 30, seed=seed).pick((1 << 30) - 1, 0) for seed in range(20)]
-        for _ in range(2)
+        [picker("1" * 30, seed=seed).pick((1 << 30) - 1, 0) for seed in range(20)] for _ in range(2)
     )
     assert first == second
     assert len(set(first)) > 5
+
+
+@pytest.mark.parametrize(("verified", "expected"), [(False, 0b111), (True, 0b101)])
+def test_a_piece_that_is_let_go_may_be_picked_again_unless_it_is_ours(
+    verified: bool, expected: int
+) -> None:
+    manager = PieceManager(Geometry(3, 1), bytes(60))
+    made = PiecePicker(manager, Random(0))
+    made.set_wanted(0b111)
+    made.activated(1)
+    assert made.candidates == 0b101
+    if verified:
+        manager.mark_verified(1)
+    made.deactivated(1)
+    assert made.candidates == expected
 
 
 # --- The picker's one invariant ------------------------------------------------------------

@@ -7,6 +7,7 @@ comes, failures end, and the download must complete, whatever state it was left 
 
 from __future__ import annotations
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -25,7 +26,8 @@ from torrent_core.torrent import Budgets
 from torrent_core.types import BlockInfo, CloseReason, StorageFault, TorrentState
 from torrent_core.wire import messages as wire
 from world import BLOCK
-from world_peers import Peer, Seed, Swarm
+from world_peers import Peer, Seed
+from world_swarm import Swarm
 
 PIECE = 3 * BLOCK
 FILES = [4 * BLOCK + 100, 0, 5 * BLOCK, 6 * BLOCK + 7]
@@ -99,7 +101,7 @@ class TorrentMachine(RuleBasedStateMachine):
     def puppet(self, number: int) -> Puppet | None:
         return self.puppets[number % len(self.puppets)] if self.puppets else None
 
-    # --- Links -----------------------------------------------------------------------------
+    # --- Links ----------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self.puppets) < PUPPETS)
     @rule(have=some_pieces, fast=st.booleans(), cancels=st.booleans(), unchoke=st.booleans())
@@ -129,7 +131,7 @@ class TorrentMachine(RuleBasedStateMachine):
             if twice:
                 self.swarm.feed(ev.LinkClosed(puppet.line.name, "again"))
 
-    # --- What peers say ------------------------------------------------------------------------
+    # --- What peers say -------------------------------------------------------------------------
 
     @rule(number=which)
     def unchoke(self, number: int) -> None:
@@ -230,7 +232,7 @@ class TorrentMachine(RuleBasedStateMachine):
             puppet.refuse(list(puppet.asked)[order % len(puppet.asked)])
             self.settle()
 
-    # --- The disk ----------------------------------------------------------------------------
+    # --- The disk -------------------------------------------------------------------------------
 
     @precondition(lambda self: self.disk.pending)
     @rule(order=which, count=st.integers(1, 5), fault=st.sampled_from([None, None, *StorageFault]))
@@ -241,7 +243,7 @@ class TorrentMachine(RuleBasedStateMachine):
             self.settle()
         self.disk.fault = lambda action: None
 
-    # --- Time and the user -----------------------------------------------------------------------
+    # --- Time and the user ----------------------------------------------------------------------
 
     @rule(late=st.sampled_from([0.0, 0.0, 0.05, 2.0]))
     def next_deadline(self, late: float) -> None:
@@ -278,7 +280,7 @@ class TorrentMachine(RuleBasedStateMachine):
         self.swarm.feed(ev.Recheck(self.swarm.name))
         self.settle()
 
-    # --- What holds at every moment ----------------------------------------------------------------
+    # --- What holds at every moment -------------------------------------------------------------
 
     @invariant()
     def both_sides_keep_the_same_books(self) -> None:
@@ -354,7 +356,7 @@ class TorrentMachine(RuleBasedStateMachine):
         if self.torrent.state in (TorrentState.CHECKING, TorrentState.STOPPING):
             assert self.disk.pending or self.torrent.next_deadline() is not None
 
-    # --- The end -------------------------------------------------------------------------------------
+    # --- The end --------------------------------------------------------------------------------
 
     def teardown(self) -> None:
         if not hasattr(self, "swarm"):
@@ -383,3 +385,7 @@ class TorrentMachine(RuleBasedStateMachine):
 
 
 TestTorrentMachine = TorrentMachine.TestCase
+TestTorrentMachine.settings = settings(
+    max_examples=max(300, settings.default.max_examples),
+    stateful_step_count=max(80, settings.default.stateful_step_count),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -21,7 +22,8 @@ from torrent_core.wire import messages as wire
 from torrent_core.wire.handshake import Handshake
 from torrent_core.wire.handshake import encode as encode_handshake
 from world import BLOCK, Line
-from world_peers import OURS, Leaver, Leech, Peer, Seed, Swarm
+from world_peers import Leaver, Leech, Peer, Seed
+from world_swarm import OURS, Swarm
 
 
 class Mute(Peer):
@@ -35,7 +37,7 @@ def closes(swarm: Swarm) -> list[CloseReason]:
     return [close.reason for close in swarm.actions(act.Close)]
 
 
-# --- Handshakes ------------------------------------------------------------------------------------
+# --- Handshakes ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dialled", [True, False])
@@ -100,7 +102,7 @@ def test_a_link_that_comes_in_bits_is_a_link(chunk: int, extended: bool) -> None
     assert ready.peer_id == peer.peer_id
 
 
-# --- Clocks ------------------------------------------------------------------------------------------
+# --- Clocks -------------------------------------------------------------------------------------
 
 
 def test_keep_alive_after_a_minute_and_the_end_after_two_and_a_half() -> None:
@@ -123,7 +125,7 @@ def test_a_peer_that_sends_keep_alives_is_kept() -> None:
     assert peer.alive
 
 
-# --- Dialling ------------------------------------------------------------------------------------
+# --- Dialling -----------------------------------------------------------------------------------
 
 
 def test_a_peer_that_does_not_answer_is_dialled_ever_more_seldom() -> None:
@@ -131,7 +133,7 @@ def test_a_peer_that_does_not_answer_is_dialled_ever_more_seldom() -> None:
     swarm.feed(ev.AddPeer(swarm.name, Address("192.0.2.1", 1)))
     swarm.run(seconds=4 * REDIAL_MAX)
     dials = [when for when, _ in swarm.timed(act.Dial)]
-    gaps = [b - a for a, b in zip(dials, dials[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(dials)]
     assert dials[0] == 0.0
     for number, gap in enumerate(gaps):
         pause = min(2.0**number, REDIAL_MAX)
@@ -255,7 +257,7 @@ def test_a_stopped_torrent_takes_no_links() -> None:
     assert closes(swarm) == [CloseReason.STOPPING]
 
 
-# --- The contract --------------------------------------------------------------------------------
+# --- The contract -------------------------------------------------------------------------------
 
 
 def running(seed: int = 1) -> Swarm:

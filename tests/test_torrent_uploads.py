@@ -18,7 +18,8 @@ from torrent_core.types import BlockInfo, StorageFault
 from torrent_core.wire import ExtendedHandshake, extended
 from torrent_core.wire import messages as wire
 from world import BLOCK
-from world_peers import Leech, Peer, Seed, Swarm
+from world_peers import Leech, Peer, Seed
+from world_swarm import Swarm
 
 
 def interested(swarm: Swarm, **options: object) -> Peer:
@@ -62,7 +63,7 @@ def test_a_chain_hands_pieces_on_as_they_are_verified() -> None:
     assert swarm.run(lambda: leech.complete, seconds=60)
 
 
-# --- Slots ---------------------------------------------------------------------------------------
+# --- Slots --------------------------------------------------------------------------------------
 
 
 def test_so_many_are_unchoked_as_there_are_slots_and_the_next_when_one_leaves() -> None:
@@ -115,7 +116,7 @@ def test_who_says_that_it_only_uploads_gets_no_slot() -> None:
     assert not other.their_choking
 
 
-# --- Requests --------------------------------------------------------------------------------------
+# --- Requests -----------------------------------------------------------------------------------
 
 
 def test_what_is_not_verified_is_rejected() -> None:

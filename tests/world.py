@@ -238,7 +238,7 @@ class World:
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = 0
 
-    # --- Time ------------------------------------------------------------------------------
+    # --- Time -----------------------------------------------------------------------------------
 
     def at(self, when: float, what: Callable[[], None]) -> None:
         """Do ``what`` when the clock gets there; in order of calls where times are equal."""
@@ -288,15 +288,27 @@ class World:
         assert after is None or after.when > self.now, f"{after} is still due at {self.now}"
         return actions
 
-    # --- Events and actions ------------------------------------------------------------------
+    # --- Events and actions ---------------------------------------------------------------------
 
     def feed(self, event: Event) -> list[Action]:
         """Hand over one event, and carry out what follows."""
         actions = self.machine.handle(event, self.now)
         self.trace.append(Step(self.now, event, actions))
+        self.check_accounts()
         for action in actions:
             self._carry_out(action)
         return actions
+
+    def check_accounts(self) -> None:
+        """No block is stranded, and no account names a moment that would be slept through."""
+        explained = self.machine.explain(self.now)
+        due = self.machine.next_deadline()
+        for explanation in explained.values() if isinstance(explained, dict) else [explained]:
+            assert not explanation.stranded, explanation.text()
+            move = explanation.next_move
+            if move is not None:
+                assert due is not None, explanation.text()
+                assert due.when <= max(move, self.now), explanation.text()
 
     def _carry_out(self, action: Action) -> None:
         match action:
@@ -332,7 +344,7 @@ class World:
         """Answer one of the actions that ``disk`` holds back."""
         self.feed(disk.perform(disk.pending.pop(index)))
 
-    # --- Links -----------------------------------------------------------------------------
+    # --- Links ----------------------------------------------------------------------------------
 
     def _dial(self, dial_id: int, address: Address) -> None:
         make = self.listeners.get(address)
@@ -365,7 +377,7 @@ class World:
         peer.opened(line)
         return line
 
-    # --- Looking back ------------------------------------------------------------------------
+    # --- Looking back ---------------------------------------------------------------------------
 
     def actions(self, kind: type[A], since: float = 0.0) -> list[A]:
         """All actions of one kind, in order."""

@@ -7,23 +7,15 @@ does.  The others differ from ``Seed`` in the one way that their name says.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from random import Random
-from typing import Any, TypeVar
 
-from torrent_core import events as ev
 from torrent_core.bitfield import to_wire
 from torrent_core.limits import MAX_PIPELINE
 from torrent_core.metainfo import Metainfo
-from torrent_core.torrent import Budgets, Torrent, TorrentConfig
-from torrent_core.types import Address, BlockInfo, TorrentState
+from torrent_core.types import BlockInfo
 from torrent_core.wire import messages as wire
 from torrent_core.wire.handshake import Handshake
 from torrent_core.wire.handshake import encode as encode_handshake
-from world import BLOCK, Disk, Line, World, make_torrent
-
-OURS = b"-TC0000-ourselves..."
-
-P = TypeVar("P", bound="Peer")
+from world import BLOCK, Disk, Line, World
 
 
 class Peer:
@@ -163,7 +155,6 @@ class Peer:
                 self.their_interest = False
             case wire.Have(index):
                 self._check_has(index)
-                assert index not in self.have, "HAVE for a piece that this peer has"
                 self.their_pieces.add(index)
                 self.on_have(index)
             case wire.Bitfield() | wire.HaveAll():
@@ -405,82 +396,3 @@ class Leech(Peer):
         geometry = self.meta.geometry
         blocks = sum(geometry.block_count(index) for index in range(geometry.piece_count))
         return len(self.blocks_got) == blocks
-
-
-def listen(world: World, peer: Peer, port: int) -> Address:
-    """Let the machine reach ``peer`` by dialling; returns where."""
-    address = Address("192.0.2.1", port)
-    world.listeners[address] = lambda: peer
-    return address
-
-
-class Swarm(World):
-    """A world around one torrent, started unless told otherwise."""
-
-    def __init__(
-        self,
-        total: int = 8 * BLOCK,
-        piece_length: int = 2 * BLOCK,
-        *,
-        files: list[int] | None = None,
-        priorities: tuple[int, ...] | None = None,
-        config: TorrentConfig | None = None,
-        budgets: Budgets | None = None,
-        disk: Disk | None = None,
-        resume: bytes | None = None,
-        full: bool = False,
-        start: bool = True,
-        now: float = 0.0,
-        seed: int = 1,
-    ) -> None:
-        """``disk`` is an earlier run's; ``full`` puts the payload on it before the start."""
-        self.meta, self.payload = make_torrent(total, piece_length, files=files)
-        self.disk = disk or Disk(self.meta)
-        if full:
-            self.disk.fill(self.payload)
-        self.torrent = Torrent(
-            self.meta,
-            peer_id=OURS,
-            random=Random(seed),
-            config=config,
-            budgets=budgets,
-            priorities=priorities,
-        )
-        super().__init__(self.torrent, self.disk, start=now)
-        if start:
-            self.start(resume)
-
-    @property
-    def name(self) -> bytes:
-        """The torrent's info-hash."""
-        return self.meta.info_hash
-
-    def start(self, resume: bytes | None = None) -> None:
-        """Start, and let the check end unless the disk takes its time."""
-        self.feed(ev.StartTorrent(self.name, resume))
-        self.settle()
-
-    def join(self, kind: type[P] = Peer, *, port: int | None = None, **options: Any) -> P:
-        """A peer of that kind dials us, and all that is instant happens."""
-        peer = self.make(kind, **options)
-        self.connect(peer, None if port is None else Address("192.0.2.1", port))
-        self.run(seconds=3 * peer.latency)
-        return peer
-
-    def make(self, kind: type[P] = Peer, **options: Any) -> P:
-        """A peer that is not connected yet."""
-        return kind(self, self.disk, self.payload, **options)
-
-    def dialled(self, kind: type[P] = Peer, port: int = 1, **options: Any) -> P:
-        """A peer that we are told to dial."""
-        peer = self.make(kind, **options)
-        self.feed(ev.AddPeer(self.name, listen(self, peer, port)))
-        return peer
-
-    def finish(self, seconds: float = 3600.0) -> None:
-        """Run until all that is wanted is here, and right."""
-        assert self.run(lambda: self.torrent.state is TorrentState.SEEDING, seconds=seconds)
-        assert self.torrent.status(self.now).wanted_left == 0
-        for index in range(self.meta.piece_count):
-            if self.torrent.verified >> index & 1:
-                assert self.disk.holds(index)

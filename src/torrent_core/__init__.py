@@ -4,6 +4,7 @@ Start with ``Session`` (several torrents) or ``Torrent`` (one); ``torrent_core.e
 what they take, ``torrent_core.actions`` what they want done.
 """
 
+from .accounts import Account, Explanation
 from .actions import Action
 from .deadlines import Deadline
 from .errors import (
@@ -25,12 +26,14 @@ from .types import Address, RandomSource, TorrentState
 __version__ = "0.1.0"
 
 __all__ = [
+    "Account",
     "Action",
     "ActivePieceConfig",
     "Address",
     "BencodeError",
     "Deadline",
     "Event",
+    "Explanation",
     "FileEntry",
     "InvalidData",
     "LocalProtocolError",

@@ -44,3 +44,7 @@ class ResumeError(InvalidData):
 
 class WireError(InvalidData):
     """A message or handshake that breaks the peer wire protocol."""
+
+
+class TraceError(InvalidData):
+    """A trace that is damaged, foreign or of a version we do not read; ``where`` is an offset."""

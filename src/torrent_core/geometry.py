@@ -32,6 +32,12 @@ class Geometry:
         """Blocks of piece ``index``."""
         return -(-self.piece_size(index) // BLOCK_SIZE)
 
+    def blocks_in(self, pieces: int) -> int:
+        """Blocks of a set of pieces."""
+        last = self.piece_count - 1
+        short = self.blocks_per_piece - self.block_count(last) if pieces >> last & 1 else 0
+        return pieces.bit_count() * self.blocks_per_piece - short
+
     def is_block(self, index: int, begin: int, length: int) -> bool:
         """Whether (index, begin, length) is exactly one of our blocks."""
         if not 0 <= index < self.piece_count or begin < 0 or begin % BLOCK_SIZE:
@@ -42,7 +48,8 @@ class Geometry:
         """Whether the range lies inside piece ``index`` (REQUEST may ask for any such)."""
         if not 0 <= index < self.piece_count or begin < 0 or length <= 0:
             return False
-        return begin + length <= self.piece_size(index)
+        end = begin + length
+        return end <= self.piece_length and index * self.piece_length + end <= self.total_length
 
     @property
     def all_pieces(self) -> int:

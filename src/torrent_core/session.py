@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from .accounts import Explanation
 from .actions import Action, Close
 from .admission import Admission
 from .budget import Budget
@@ -124,6 +125,10 @@ class Session:
             None if shaking is None else Deadline(shaking[0], "handshake"),
         )
 
+    def explain(self, now: float) -> dict[InfoHash, Explanation]:
+        """Why each missing block of each torrent is not here yet."""
+        return {name: torrent.explain(now) for name, torrent in self.torrents.items()}
+
     # --- Torrents ------------------------------------------------------------------------
 
     def _add(self, event: AddTorrent) -> list[Action]:
@@ -190,10 +195,9 @@ class Session:
         # What is told to one may free something for another that was told before.
         while waiting := [name for budget in budgets for name in budget.take_waiting()]:
             for info_hash in waiting:
-                torrent = self.torrents.get(info_hash)
-                if torrent is not None:
-                    actions += torrent.resume_requests(self._now)
-                    self._after(torrent)
+                torrent = self._named(info_hash)  # a removal has it forgotten by the budgets
+                actions += torrent.resume_requests(self._now)
+                self._after(torrent)
         return actions
 
     # --- Links -------------------------------------------------------------------------
@@ -293,7 +297,5 @@ class Session:
         while (link := self._handshakes.pop_due(self._now)) is not None:
             actions += self._refuse(link, CloseReason.HANDSHAKE_TIMEOUT)
         while (info_hash := self._deadlines.pop_due(self._now)) is not None:
-            torrent = self.torrents.get(info_hash)
-            if torrent is not None:
-                actions += self._forward(torrent, event)
+            actions += self._forward(self._named(info_hash), event)
         return actions

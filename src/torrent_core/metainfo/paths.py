@@ -11,6 +11,10 @@ from collections.abc import Iterable
 
 from ..limits import MAX_FILES, MAX_PATH_ELEMENT
 
+OWN_FOLDER = ".torrent-core"
+"""Folder for our own notes inside a download folder: a torrent of that name could otherwise
+bring resume data of its own making, for itself or for another torrent."""
+
 _PLACEHOLDER = "_"
 
 _REMOVED = (
@@ -63,8 +67,13 @@ def safe_element(text: str) -> str:
 
 
 def safe_name(raw: bytes, info_hash: bytes) -> str:
-    """The torrent's name as a safe element; the info-hash in hex if it says nothing."""
-    return _cleaned(decode_text(raw)) or info_hash.hex()
+    """The torrent's name as a safe element, and never ``OWN_FOLDER``; the info-hash in hex
+    if it says nothing."""
+    name = _cleaned(decode_text(raw)) or info_hash.hex()
+    # Windows drops dots and blanks from the end.
+    if _folded(name.rstrip(" .")) == OWN_FOLDER:
+        return _PLACEHOLDER + OWN_FOLDER
+    return name
 
 
 def _cleaned(text: str) -> str:

@@ -224,15 +224,15 @@ class ActivePiece:
         Bytes that the link wrote into its claimed place are not copied again.
         Raises LocalProtocolError for a length that is not the block's.
         """
-        if len(data) != self.block_length(block):
-            raise LocalProtocolError(f"block {block} of piece {self.index}: wrong length")
+        length = len(data)
+        if length != BLOCK_SIZE or block + 1 == self.blocks_needed:  # one call less for most
+            self._check_length(block, length)
         bit = 1 << block
         if self.received & bit:
             return None
-        if self.claims.get(block) != link:
+        if self.claims.pop(block, None) != link:
             begin = block * BLOCK_SIZE
-            self.buffer[begin : begin + len(data)] = data
-        self.claims.pop(block, None)
+            self.buffer[begin : begin + length] = data
         self.received |= bit
         self.free &= ~bit
         self.released &= ~bit
@@ -242,6 +242,10 @@ class ActivePiece:
         if held is None or (len(held) == 1 and held[0].link == link):
             return _NOBODY
         return tuple(info for info in held if info.link != link)
+
+    def _check_length(self, block: int, length: int) -> None:
+        if length != self.block_length(block):
+            raise LocalProtocolError(f"block {block} of piece {self.index}: wrong length")
 
     def mark_stored(self, blocks: int) -> None:
         """These received blocks now lie in the files."""

@@ -151,6 +151,13 @@ class ActivePieceManager:
         """Bytes of buffers allocated under the budget: O(1)."""
         return self._budget.used
 
+    @property
+    def has_room(self) -> bool:
+        """Whether memory allows one more piece of the usual length."""
+        if len(self._pieces) < ALWAYS_ADMITTED:
+            return True
+        return self._budget.used + self._geometry.piece_length <= self._budget.limit
+
     def own(self, piece: ActivePiece, link: LinkRequests) -> None:
         """``link`` works on ``piece`` from now on, and on no other; nobody else does."""
         if link.current is not None:

@@ -14,23 +14,24 @@ from .requests import LinkRequests
 class Parole:
     """Which pieces are reserved for one link, and for whom."""
 
-    __slots__ = ("_holders",)
+    __slots__ = ("holders",)
 
     def __init__(self) -> None:
-        self._holders: dict[int, int | None] = {}
+        self.holders: dict[int, int | None] = {}
+        """Ordinal of the link for which each such piece is reserved, or None: for the next."""
 
     def sentence(self, index: int) -> None:
         """From now on piece ``index`` is fetched from one link at a time."""
-        self._holders[index] = None
+        self.holders[index] = None
 
     def release(self, index: int) -> None:
         """Piece ``index`` passed, or is not wanted any longer."""
-        self._holders.pop(index, None)
+        self.holders.pop(index, None)
 
     def closed_to(self, link: LinkRequests) -> int:
         """Set of pieces reserved for links other than ``link``."""
         closed = 0
-        for index, holder in self._holders.items():
+        for index, holder in self.holders.items():
             if holder is not None and holder != link.state.ordinal:
                 closed |= 1 << index
         return closed
@@ -38,28 +39,25 @@ class Parole:
     @property
     def everything(self) -> int:
         """Set of all paroled pieces: end-game must not share them."""
-        return sum(1 << index for index in self._holders)
+        return sum(1 << index for index in self.holders)
 
     def is_closed_to(self, index: int, ordinal: int) -> bool:
         """Whether blocks of piece ``index`` from this link are refused."""
-        return index in self._holders and self._holders[index] != ordinal
+        return index in self.holders and self.holders[index] != ordinal
 
     def take(self, index: int, ordinal: int) -> None:
         """The link is asked for piece ``index``: it holds the parole, if there is one."""
-        if index in self._holders:
-            self._holders[index] = ordinal
+        if index in self.holders:
+            self.holders[index] = ordinal
 
     def held_by(self, ordinal: int) -> list[int]:
         """The pieces reserved for this link."""
-        return [index for index, holder in self._holders.items() if holder == ordinal]
+        return [index for index, holder in self.holders.items() if holder == ordinal]
 
     def vacate(self, index: int) -> None:
         """The next link may take piece ``index``."""
-        if index in self._holders:
-            self._holders[index] = None
-
-    def __contains__(self, index: object) -> bool:
-        return index in self._holders
+        if index in self.holders:
+            self.holders[index] = None
 
     def __len__(self) -> int:
-        return len(self._holders)
+        return len(self.holders)

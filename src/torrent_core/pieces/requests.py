@@ -28,9 +28,9 @@ class LinkRequests:
     """The request book of one link.  Keys are block numbers over the whole torrent."""
 
     __slots__ = (
-        "_arrived",
         "_last_deadline",
         "_serial",
+        "arrived",
         "claim",
         "current",
         "depth",
@@ -79,7 +79,8 @@ class LinkRequests:
         self.gaps = ResponseGaps()
         self.last_progress = now
         """When it last delivered, or was asked after having nothing to do."""
-        self._arrived = 0
+        self.arrived = 0
+        """Blocks that came since the pipeline was last paced."""
         self._serial = 0
         self._last_deadline = 0.0
 
@@ -128,7 +129,7 @@ class LinkRequests:
         if now > self.last_progress:
             self.gaps.add(now - self.last_progress)
             self.last_progress = now
-        self._arrived += 1
+        self.arrived += 1
 
     def snub(self, now: float) -> None:
         """It was silent for too long: one probe at a time until it delivers."""
@@ -139,9 +140,9 @@ class LinkRequests:
     def pace(self, now: float) -> None:
         """Set depth and low-water mark from the rate, growing by one per block that came."""
         target = pipeline_depth(self.state.down.value(now), self.state.reqq)
-        self.depth = 1 if self.snubbed else min(self.depth + self._arrived, target)
+        self.depth = 1 if self.snubbed else min(self.depth + self.arrived, target)
         self.low_water = self.depth * 3 // 4 if self.depth > 1 else 0
-        self._arrived = 0
+        self.arrived = 0
 
     def due(self, ceiling: float) -> float | None:
         """When something out here is late: the oldest request, or the whole link."""
@@ -176,10 +177,20 @@ class LinkRequests:
         if count > 1:
             self.withdrawn[key] = count - 1
 
+    @property
+    def answers(self) -> int:
+        """Set of pieces for which the protocol lets us ask this link at all."""
+        state = self.state
+        return state.pieces & state.allowed_fast if state.peer_choking else state.pieces
+
+    def eases_at(self, now: float) -> float | None:
+        """When the first backoff of this link, or of a piece at it, ends."""
+        pauses = [*self.refusals.values(), *([self.resting] if self.resting else [])]
+        return min((pause.until for pause in pauses if pause.until > now), default=None)
+
     def usable(self, now: float) -> int:
         """Set of pieces that may be asked of this link now."""
         if self.resting is not None and now < self.resting.until:
             return 0
-        state = self.state
-        pieces = state.pieces & state.allowed_fast if state.peer_choking else state.pieces
+        pieces = self.answers
         return pieces & ~self.refused if self.refused else pieces

@@ -125,21 +125,25 @@ class RequestScheduler:
         self, link: LinkRequests, index: int, begin: int, data: memoryview | None, now: float
     ) -> Outcome:
         """Take a block in if this link was asked for exactly it, now or recently."""
-        active = self.active
-        key = active.key(index, begin)
+        key = self.active.key(index, begin)
         info = link.out.get(key)
         if info is None or data is None or not _matches(info, begin, len(data)):
             return self._not_asked(link, key, index, begin, data, now)
-        if self.parole and self.parole.is_closed_to(index, link.state.ordinal):
+        if self.parole.holders and self.parole.is_closed_to(index, link.state.ordinal):
             return self._in_vain(link, info, "is reserved for another link", now)
         del link.out[key]
-        self._progressed(link, now)
+        if now > link.last_progress or link.snubbed or link.rejections:
+            self._progressed(link, now)
+        else:  # not the first of this input
+            link.arrived += 1
         outcome = self._take(info.piece, info.block, data, link, now)
         if info.probe:
             self._was_free(info.piece)
-        lost = self._overtaken(link, info, now)
-        self.touch(link)
-        return outcome if lost is None else Outcome(outcome.completed, outcome.duplicates, lost)
+        self._dirty.setdefault(link.state.ordinal, False)
+        oldest = next(iter(link.out.values()), info)
+        if oldest.serial < info.serial and self._is_lost(link, oldest, now):
+            return Outcome(outcome.completed, outcome.duplicates, oldest)
+        return outcome
 
     def open_block(
         self, link: LinkRequests, index: int, begin: int, length: int
@@ -155,8 +159,7 @@ class RequestScheduler:
     def _take(
         self, piece: ActivePiece, block: int, data: memoryview, link: LinkRequests, now: float
     ) -> Outcome:
-        claimant = piece.claims.get(block)
-        if claimant is not None and claimant != link.state.ordinal:
+        if piece.claims and piece.claims.get(block, link.state.ordinal) != link.state.ordinal:
             self.active.break_claims(piece, block)
         link.claim = None
         duplicates = piece.add_block(block, data, link.state.ordinal, now) or ()
@@ -164,7 +167,7 @@ class RequestScheduler:
             holder = self.active.links[other.link]
             holder.withdraw(self.active.key_of(other))
             self.touch(holder)
-        if not piece.have_all_blocks:
+        if piece.received != piece.all_blocks:
             return Outcome(duplicates=duplicates) if duplicates else USED
         piece.stage = Stage.FLUSHING if piece.stored else Stage.HASHING
         self.active.disown(piece)
@@ -182,7 +185,8 @@ class RequestScheduler:
     ) -> Outcome:
         detached, link.detached = link.detached, None
         info = link.out.get(key)
-        if info is not None and data is None and key == detached:
+        # Of two answers owed, to a request given up and to one sent since, the older is first.
+        if info is not None and data is None and key == detached and key not in link.withdrawn:
             return self._in_vain(link, info, "came while its piece was started over", now)
         self.active.unclaim(link)
         late = key in link.withdrawn and self._is_block(index, begin, data)
@@ -242,25 +246,22 @@ class RequestScheduler:
                 info.piece.add_holder(info)
                 self.active.refresh(info.piece)
 
-    def _overtaken(
-        self, link: LinkRequests, answered: RequestInfo, now: float
-    ) -> RequestInfo | None:
-        """The link's oldest request, if it is lost: several later ones were answered, and
-        that not just now.  Order alone is no sign: engines that read the disk in threads
-        answer out of order all the time."""
-        oldest = next(iter(link.out.values()), None)
-        if oldest is None or oldest.serial > answered.serial:
-            return None
+    def _is_lost(self, link: LinkRequests, oldest: RequestInfo, now: float) -> bool:
+        """A later request than the link's oldest was answered: is the oldest lost?
+
+        It is when several were, and that not just now.  Order alone is no sign: engines that
+        read the disk in threads answer out of order all the time.
+        """
         if not oldest.overtaken:
             oldest.overtaken_since = now
         oldest.overtaken += 1
         passed_over = now - oldest.overtaken_since >= LATENESS_FLOOR
         if oldest.overtaken < OVERTAKEN_LIMIT or not passed_over:
-            return None
+            return False
         self.active.withdraw(oldest)
         self._refusals.refuse(link, oldest.piece.index, now)
         self._released(link, ReleaseCause.OVERTAKEN, [oldest], cancel=True)
-        return oldest
+        return True
 
     # --- Asking ------------------------------------------------------------------------
 
@@ -409,8 +410,11 @@ class RequestScheduler:
         return self.active.remove(index)
 
     def retry(self, piece: ActivePiece) -> None:
-        """A piece failed its hash: all of it is wanted again."""
-        self._start_over(piece)
+        """A piece failed its hash: all of it is to be fetched again, if it is still wanted."""
+        if self.picker.wanted >> piece.index & 1:
+            self._start_over(piece)
+        else:
+            self.abandon(piece.index)
         self.touch_hungry()
 
     def _forget_all(self, link: LinkRequests) -> list[RequestInfo]:
@@ -444,7 +448,12 @@ class RequestScheduler:
 
 
 def _matches(info: RequestInfo, begin: int, length: int) -> bool:
-    return begin % BLOCK_SIZE == 0 and length == info.piece.block_length(info.block)
+    if begin % BLOCK_SIZE:
+        return False
+    piece = info.piece
+    if info.block + 1 < piece.blocks_needed:
+        return length == BLOCK_SIZE
+    return length == piece.block_length(info.block)
 
 
 def _block(begin: int) -> int:

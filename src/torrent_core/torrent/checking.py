@@ -57,8 +57,7 @@ class Checking:
 
     def tick(self) -> None:
         """A retry is due."""
-        if self._context.state is TorrentState.CHECKING:
-            self._stat()
+        self._stat()
 
     def create_wanted(self) -> None:
         """Make the files of no bytes that new priorities want: no piece will bring them."""

@@ -36,9 +36,7 @@ class Downloads:
 
     def detach(self, ordinal: int) -> None:
         """Another link was first with the block that this one is writing."""
-        link = self.links.by_ordinal(ordinal)
-        if link is not None:
-            link.wire.detach_block()
+        self.links.live(ordinal).wire.detach_block()
 
     def block_received(self, link: TorrentLink, event: BlockReceived) -> None:
         """BEP 3, piece."""
@@ -116,9 +114,9 @@ class Downloads:
         context = self._context
         scheduler = context.scheduler
         while (requests := scheduler.next_dirty()) is not None:
-            link = self.links.by_ordinal(requests.state.ordinal)
             blocks = scheduler.fill(requests, context.now)
-            if blocks and link is not None:
+            if blocks:
+                link = self.links.live(requests.state.ordinal)
                 link.wire.peer.request(blocks)
                 self.links.touch(link)
         if scheduler.reassigned:
@@ -137,10 +135,9 @@ class Downloads:
         context.actions.append(report)
 
     def _cancel(self, ordinal: int, blocks: list[BlockInfo]) -> None:
-        link = self.links.by_ordinal(ordinal)
-        if link is not None and link.is_open:
-            link.wire.peer.cancel(blocks)
-            self.links.touch(link)
+        link = self.links.live(ordinal)
+        link.wire.peer.cancel(blocks)
+        self.links.touch(link)
 
     def _report_reassigned(self) -> None:
         scheduler = self._context.scheduler

@@ -53,6 +53,8 @@ class TorrentLink:
     """Whether the dial book is to be told when it ends."""
     told: int = 0
     """Set of pieces that we said we have."""
+    gone: bool = False
+    """Closed, or lost: nothing more is done with it."""
     reading: int = 0
     """Bytes being read from storage to be sent on it."""
     reads: deque[Read] = attrs.field(factory=deque)
@@ -108,6 +110,10 @@ class Links:
     def by_ordinal(self, ordinal: int) -> TorrentLink | None:
         """The live link of that ordinal."""
         return self._by_ordinal.get(ordinal)
+
+    def live(self, ordinal: int) -> TorrentLink:
+        """The same, of a link that is known to live: it has requests out, or a slot."""
+        return self._by_ordinal[ordinal]
 
     @property
     def active(self) -> list[TorrentLink]:
@@ -228,6 +234,7 @@ class Links:
     def lost(self, link: TorrentLink, reason: CloseReason, detail: str) -> None:
         """Forget a link and all that hangs on it but its requests, which ``Downloads`` frees."""
         state = link.state
+        link.gone = True
         link.wire.close()
         self._links.remove(link.id)
         del self._by_ordinal[state.ordinal]

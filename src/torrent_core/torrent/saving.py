@@ -43,9 +43,7 @@ class Saving:
 
     def tick(self) -> None:
         """The save is due."""
-        context = self._context
-        if context.is_running:
-            self._stat()
+        self._stat()
 
     def begin_stop(self) -> None:
         """Store what is in memory; ``end_if_idle`` does the rest."""

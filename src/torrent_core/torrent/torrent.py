@@ -11,6 +11,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from ..accounts import Explanation
 from ..actions import Action, TorrentCompleted
 from ..deadlines import Deadline, soonest
 from ..errors import LocalProtocolError
@@ -45,13 +46,14 @@ from ..pieces import (
     Stage,
 )
 from ..storage import FileMap
-from ..types import Address, CloseReason, InfoHash, RandomSource, TorrentState
+from ..types import CloseReason, InfoHash, RandomSource, TorrentState
 from .checking import CHECK_RETRY, Checking
 from .config import Budgets, TorrentConfig
 from .context import Context
 from .dialling import Dialling
 from .downloads import Downloads
-from .finishing import RETRY, Finishing
+from .explain import explain
+from .finishing import Finishing
 from .links import Links, TorrentLink
 from .saving import SAVE, Saving
 from .status import PeerStatus, TorrentStatus, peer_status, torrent_status
@@ -174,6 +176,10 @@ class Torrent:
         self._context.scheduler.touch_hungry()
         return self.handle(Tick(), now)
 
+    def explain(self, now: float) -> Explanation:
+        """Why each missing block is not here yet, and what will move it next."""
+        return explain(self._context, self._dialling, now)
+
     def status(self, now: float) -> TorrentStatus:
         """The whole torrent at a glance."""
         return torrent_status(self._context, self._links, self._checking.progress, now)
@@ -262,7 +268,7 @@ class Torrent:
             return
         for happened in link.wire.receive(event.data, self._context.now):
             self._on_peer[type(happened)](link, happened)
-            if self._links.by_ordinal(link.state.ordinal) is None:
+            if link.gone:
                 return
         self._after_input(link)
 
@@ -469,7 +475,7 @@ class Torrent:
         while (link := self._links.pop_due()) is not None:
             for happened in link.wire.tick(self._context.now):
                 self._on_peer[type(happened)](link, happened)
-            if self._links.by_ordinal(link.state.ordinal) is not None:
+            if not link.gone:
                 self._links.touch(link)
         self._downloads.tick()
         self._uploads.tick()
@@ -483,7 +489,7 @@ class Torrent:
             self._saving.tick()
         elif why == CHECK_RETRY:
             self._checking.tick()
-        elif why == RETRY:
+        else:
             self._finishing.tick(index)
 
 

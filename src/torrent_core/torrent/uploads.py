@@ -43,9 +43,7 @@ class Uploads:
 
     def _carry_out(self, decisions: list[Decision]) -> None:
         for state, choke in decisions:
-            link = self._links.by_ordinal(state.ordinal)
-            if link is None or not link.is_open:
-                continue
+            link = self._links.live(state.ordinal)
             if choke:
                 link.wire.peer.choke()
             else:

@@ -26,6 +26,7 @@ from .failures import (
 )
 from .get import get
 from .info import info
+from .replay import replay
 from .seed import seed
 from .verify import verify
 
@@ -53,7 +54,7 @@ def commands(context: click.Context) -> int:
     return OK
 
 
-for _command in (get, seed, create, info, verify, demo):
+for _command in (get, seed, create, info, verify, replay, demo):
     commands.add_command(_command)
 
 

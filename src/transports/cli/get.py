@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     metavar="S",
     help="Give up after S seconds without a supplier.  [default: never]",
 )
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Record all that happens in FILE, for torrent-core replay.",
+)
 @json_option
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 @backend_option
@@ -56,6 +62,7 @@ def get(
     port: int,
     keep_seeding: bool,
     timeout: float | None,
+    trace: Path | None,
     as_json: bool,
     quiet: bool,
     backend: str,
@@ -71,7 +78,7 @@ def get(
     metainfo = load_torrent(source)
     make_folder(folder)
     screen = choose_screen(metainfo.name, as_json=as_json, quiet=quiet)
-    fetch = Fetch(metainfo, folder, peers, port, keep_seeding, timeout, screen)
+    fetch = Fetch(metainfo, folder, peers, port, keep_seeding, timeout, screen, trace)
     try:
         status = run_async(
             fetch.run, backend=backend, on_signal=fetch.interrupted, on_abort=screen.close
@@ -98,6 +105,7 @@ class Fetch:
         keep_seeding: bool,
         timeout: float | None,
         screen: Screen,
+        trace: Path | None = None,
     ) -> None:
         self._metainfo = metainfo
         self._folder = folder
@@ -106,6 +114,7 @@ class Fetch:
         self._keep_seeding = keep_seeding
         self._timeout = timeout
         self._screen = screen
+        self._trace = trace
         self._torrent: TorrentHandle | None = None
 
     async def run(self) -> int:
@@ -117,7 +126,7 @@ class Fetch:
         from .watch import show_reports, show_status
 
         async with (
-            Client(download_dir=self._folder, port=self._port) as client,
+            Client(self._folder, self._port, trace=self._trace) as client,
             anyio.create_task_group() as showing,
         ):
             reports = client.events()

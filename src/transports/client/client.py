@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
 import anyio.to_thread
@@ -31,12 +31,15 @@ from ..disk.resumefile import RESUME_FOLDER
 from ..disk.workers import Disk, TorrentStorage
 from ..driver import Driver
 from ..errors import ClientClosed, DuplicateTorrent
-from ..faces import Clock
+from ..faces import Clock, Machine
 from ..tcp.network import TcpNetwork
 from ..tcp.sockets import close_listeners, local_port, open_listeners
 from .handle import TorrentHandle
 from .source import PathName, load
 from .subscription import EventStream, Subscriptions
+
+if TYPE_CHECKING:
+    from ..tracefile import Recording
 
 STOP_TIMEOUT = 10.0
 """Seconds that leaving a client may take: torrents stopped, resume data saved, links closed."""
@@ -51,7 +54,8 @@ class Client:
     ``port`` 0 takes a free one; ``host`` None listens on all interfaces, IPv4 and IPv6.
     ``resume_dir`` holds resume data in place of ``.torrent-core`` in each download folder;
     ``preallocate`` reserves disk space when a file is first written.  ``clock`` (seconds,
-    monotonic), ``random`` and ``peer_id`` are for those who want to repeat a run.
+    monotonic), ``random`` and ``peer_id`` are for those who want to repeat a run; ``trace`` is
+    a file that it is recorded in, for ``torrent_core.trace.replay``.
 
     Leaving it stops the torrents, in at most ``STOP_TIMEOUT`` seconds.  A bug in the core or
     an adapter ends the client with that exception.
@@ -72,6 +76,7 @@ class Client:
         clock: Clock = time.monotonic,
         random: RandomSource | None = None,
         peer_id: bytes | None = None,
+        trace: PathName | None = None,
     ) -> None:
         self.download_dir = os.path.abspath(download_dir)
         self.resume_dir = None if resume_dir is None else os.path.abspath(resume_dir)
@@ -82,6 +87,8 @@ class Client:
         self._config = config or SessionConfig()
         self._clock = clock
         self._random = random or Random(secrets.randbits(256))
+        self._trace = trace
+        self._recording: Recording | None = None
         self._torrents: dict[InfoHash, TorrentHandle] = {}
         self._subscriptions = Subscriptions()
         self._entered = False
@@ -135,16 +142,14 @@ class Client:
         self._entered = True
         listeners = await open_listeners(self._host, self._wanted_port)
         self.port = local_port(listeners)
-        policy = attrs.evolve(self._config.torrent, listen_port=self.port)
-        config = attrs.evolve(self._config, torrent=policy)
         try:
-            self.session = Session(peer_id=self.peer_id, random=self._random, config=config)
+            machine = self._make_session()
         except BaseException:
             await close_listeners(listeners)
             raise
         self._network = TcpNetwork(listeners)
         self._disk = Disk(preallocate=self._preallocate)
-        self.driver = Driver(self.session, self._clock, self._disk, self._network)
+        self.driver = Driver(machine, self._clock, self._disk, self._network)
         self.driver.subscribe(self._dispatch)
         self._quit = anyio.Event()
         self._tasks: TaskGroup = anyio.create_task_group()
@@ -172,6 +177,23 @@ class Client:
                 return False
             raise inner from inner.__cause__
 
+    def _make_session(self) -> Machine:
+        """The session as the driver is to see it."""
+        policy = attrs.evolve(self._config.torrent, listen_port=self.port)
+        config = attrs.evolve(self._config, torrent=policy)
+        if self._trace is None:
+            self.session = Session(peer_id=self.peer_id, random=self._random, config=config)
+            return self.session
+        # Few record, and all the others need not wait until this is loaded.
+        from torrent_core.trace import SessionSetup
+
+        from ..tracefile import Recording
+
+        setup = SessionSetup(self.peer_id, config)
+        self._recording = Recording(self._trace, setup, self._random, self._trace_failed)
+        self.session = self._recording.recorder.machine
+        return self._recording.recorder
+
     async def _engine(self, *, task_status: TaskStatus[None]) -> None:
         """Every task of the client.  Shielded, so that a client that is cancelled can still
         close its links and save its resume data."""
@@ -181,6 +203,8 @@ class Client:
                     await tasks.start(self._network.run)
                     tasks.start_soon(self._disk.run)
                     tasks.start_soon(self.driver.run)
+                    if self._recording is not None:
+                        tasks.start_soon(self._recording.run)
                     self._running = True
                     task_status.started()
                     await self._quit.wait()
@@ -188,7 +212,11 @@ class Client:
             finally:
                 self._running = False
                 self.driver.close()
-                await self._disk.aclose()
+                try:
+                    await self._disk.aclose()
+                finally:
+                    if self._recording is not None:
+                        self._recording.close()
 
     async def _shut_down(self) -> None:
         """Stop every torrent and close every link, within ``STOP_TIMEOUT``."""
@@ -225,6 +253,10 @@ class Client:
         if handle is not None:
             handle.notice(report)
         self._subscriptions.publish(report)
+
+    def _trace_failed(self, error: OSError) -> None:
+        for info_hash in self._torrents:
+            self.driver.report(Warned(info_hash, f"the trace ends here: {error}"))
 
     def _check_running(self) -> None:
         if not self._running:

@@ -1,0 +1,113 @@
+"""``torrent-core replay``: run again what ``get --trace`` recorded."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .failures import OK, CommandFailed
+from .options import json_option, seconds
+
+if TYPE_CHECKING:
+    from torrent_core.trace import Divergence, ReplayReport
+
+
+@click.command(short_help="Run a recorded download again.")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--until",
+    type=seconds,
+    metavar="T",
+    help="Stop T seconds after the first step.  [default: at the end]",
+)
+@json_option
+def replay(file: Path, until: float | None, as_json: bool) -> int:
+    """Run FILE, a trace, again, and check that each step wants what it wanted.
+
+    Nothing is downloaded or written.  Exit status 0 if every step is the same, else 1.  With
+    --json, one object when done.
+    """
+    report = replay_file(file, until)
+    if as_json:
+        click.echo(json.dumps(as_fields(report)))
+    else:
+        click.echo("\n".join(as_lines(report)))
+    if report.divergence is not None:
+        raise CommandFailed(f"{file}: {_difference(report, report.divergence)}")
+    return OK
+
+
+def replay_file(file: Path, until: float | None) -> ReplayReport:
+    """Replay the trace in ``file``.  Raises CommandFailed, with the offset, if it is of no use."""
+    from torrent_core.trace import TraceError
+    from torrent_core.trace import replay as run
+    from transports.tracefile import chunks_of
+
+    try:
+        report = run(chunks_of(file), until=until)
+        if report.machine is None:
+            raise TraceError("cut short", f"byte {report.read}")
+    except TraceError as error:
+        raise CommandFailed(f"{file} is not a usable trace: {error}") from error
+    return report
+
+
+def _difference(report: ReplayReport, first: Divergence) -> str:
+    return (
+        f"step {first.step}, {type(first.event).__name__} at"
+        f" {first.now - report.started:.3f} s (byte {first.offset}), differs:"
+        f" {first.expected} recorded, {first.got} replayed"
+    )
+
+
+def as_fields(report: ReplayReport) -> dict[str, object]:
+    """The result as plain values, for JSON; times in seconds after the first step."""
+    first = report.divergence
+    return {
+        "event": "replayed",
+        "time": round(time.time(), 3),
+        "equal": report.is_equal,
+        "ending": report.ending.name.lower(),
+        "steps": report.steps,
+        "refused": report.refused,
+        "bug": report.bug or None,
+        "span": round(report.now - report.started, 6),
+        "links": report.links,
+        "received": report.received,
+        "sent": report.sent,
+        "trace_bytes": report.read,
+        "divergence": None
+        if first is None
+        else {
+            "step": first.step,
+            "at": round(first.now - report.started, 6),
+            "happened": type(first.event).__name__,
+            "expected": first.expected,
+            "got": first.got,
+            "actions": [type(action).__name__ for action in first.actions],
+            "offset": first.offset,
+        },
+    }
+
+
+def as_lines(report: ReplayReport) -> list[str]:
+    """The result for people."""
+    from .render import plural, size
+
+    lines = [
+        f"{plural(report.steps, 'step')} in {report.now - report.started:.3f} s,"
+        f" up to {report.ending.value}",
+        f"{plural(report.links, 'link')}, {size(report.received)} received,"
+        f" {size(report.sent)} sent",
+    ]
+    if report.refused:
+        lines.append(f"{plural(report.refused, 'step')} refused, as when recorded")
+    if report.bug:
+        lines.append(f"the machine raised {report.bug}, as when recorded")
+    verdict = "each step wants what it wanted when it was recorded"
+    lines.append(verdict if report.is_equal else "NOT the same")
+    return lines
