@@ -318,6 +318,18 @@ def test_a_quick_link_that_falls_silent_is_snubbed_at_the_floor() -> None:
     assert not peer.book.snubbed
 
 
+def test_while_requests_are_out_it_is_checked_at_least_every_clean_up_interval() -> None:
+    swarm = Swarm(1, 40)
+    peer = swarm.join(reqq=3)
+    for _ in range(7):
+        swarm.now += 4.0
+        swarm.deliver(peer, peer.live[-1])
+    interval = swarm.scheduler.active.config.cleanup_interval
+    assert swarm.scheduler.next_deadline() == (interval, "a request is late")
+    assert swarm.scheduler.tick(swarm.now) == []
+    assert swarm.scheduler.next_deadline() == (REQUEST_TIMEOUT, "a request is late")
+
+
 def test_a_slow_but_steady_link_loses_only_the_request_that_is_overdue() -> None:
     swarm = Swarm(1, 40)
     peer = swarm.join(reqq=3)
@@ -326,6 +338,8 @@ def test_a_slow_but_steady_link_loses_only_the_request_that_is_overdue() -> None
         swarm.now += 4.0
         swarm.deliver(peer, peer.live[-1])
     released = swarm.tick()
+    while not released:  # a check in between finds nothing late
+        released = swarm.tick()
     (one,) = released
     assert one.cause is ReleaseCause.TIMED_OUT
     assert [info.info for info in one.requests] == [stuck]

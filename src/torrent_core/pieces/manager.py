@@ -39,6 +39,7 @@ class ActivePieceManager:
         "_budget",
         "_deadlines",
         "_geometry",
+        "_last_check",
         "_on_activated",
         "_on_deactivated",
         "_on_detach",
@@ -73,6 +74,7 @@ class ActivePieceManager:
         self._pieces: Registry[int, ActivePiece] = Registry(create=self._make)
         self._pool: list[bytearray] = []
         self._deadlines: Deadlines[int] = Deadlines()
+        self._last_check = 0.0
         self.links: dict[int, LinkRequests] = {}
         """The request book of each link, by ordinal."""
         self.open = 0
@@ -213,6 +215,8 @@ class ActivePieceManager:
     ) -> list[BlockInfo]:
         """Note that ``link`` is asked for these blocks; returns them as REQUEST names them."""
         base = piece.index * self._geometry.blocks_per_piece
+        if not self._deadlines:
+            self._last_check = now  # nothing was out that could have been late
         link.ask(base, piece, blocks, now, self.config.request_timeout)
         self.refresh(piece)
         return [piece.block_info(block) for block in blocks]
@@ -257,15 +261,19 @@ class ActivePieceManager:
 
     def check_timeouts(self, now: float) -> list[LinkRequests]:
         """Links with something late at ``now``, each once; costs what it finds."""
+        self._last_check = now
         late = []
         while (ordinal := self._deadlines.pop_due(now)) is not None:
             late.append(self.links[ordinal])
         return late
 
     def next_timeout(self) -> float | None:
-        """When the first request or link will be late."""
+        """When to check again: when the first request or link will be late, and at least
+        every ``cleanup_interval`` while anything is out."""
         first = self._deadlines.soonest()
-        return None if first is None else first[0]
+        if first is None:
+            return None
+        return min(first[0], self._last_check + self.config.cleanup_interval)
 
     def _release(self, link: LinkRequests, info: RequestInfo) -> None:
         info.piece.remove_request(info)
