@@ -14,7 +14,7 @@ _quiet = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=50, **_quiet)
 settings.register_profile("ci", max_examples=200, print_blob=True, **_quiet)
 settings.register_profile(
-    "long", max_examples=5000, stateful_step_count=200, print_blob=True, **_quiet
+    "long", max_examples=500, stateful_step_count=100, print_blob=True, **_quiet
 )
 settings.load_profile("long" if LONG else os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
