@@ -86,11 +86,14 @@ def test_what_is_left_out_is_named(
 ) -> None:
     (payload / "link").symlink_to(payload / "a.bin")
     (payload / "hollow").mkdir()
+    (payload / ".torrent-core").mkdir()
+    (payload / ".torrent-core" / "x.resume").write_bytes(b"what an earlier get left")
     os.mkfifo(payload / "pipe")
     path = tmp_path / "x.torrent"
     assert main(["create", str(payload), "-o", str(path)]) == 0
     _, err = lines_of(capsys)
     assert err == [
+        "skipped: .torrent-core: resume data of our own",
         "skipped: hollow: empty folder",
         "skipped: link: symbolic link",
         "skipped: pipe: neither a file nor a folder",

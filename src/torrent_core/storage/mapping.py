@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from ..errors import LocalProtocolError
 from ..geometry import Geometry
 from ..metainfo import FileEntry
-from ..types import Span
+from ..types import FileStat, Span
 
 
 class FileMap:
@@ -95,6 +95,19 @@ class FileMap:
         Raises LocalProtocolError as ``wanted_pieces`` does.
         """
         return tuple(file for file in self._chosen(priorities) if not self.files[file].length)
+
+    def too_long(
+        self, stats: Sequence[FileStat | None], priorities: Sequence[int] | None = None
+    ) -> tuple[int, ...]:
+        """The wanted files that are longer on disk than the torrent says.
+
+        Raises LocalProtocolError as ``wanted_pieces`` does.
+        """
+        return tuple(
+            index
+            for index in self._chosen(priorities)
+            if (stat := stats[index]) is not None and stat.size > self.files[index].length
+        )
 
     def union(self, runs: Iterable[range]) -> int:
         """The set of the pieces in all of ``runs``, in time linear in runs and pieces/8.

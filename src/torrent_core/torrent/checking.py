@@ -36,6 +36,7 @@ class Checking:
         self._queued = 0
         self._in_flight = 0
         self._checked = 0
+        self._too_long: tuple[int, ...] = ()
 
     def begin(self, resume: bytes | None, *, trust_nothing: bool = False) -> None:
         """Check everything anew; the torrent is CHECKING until it is done."""
@@ -96,6 +97,7 @@ class Checking:
             plan = full_recheck(event.files, context.files)
         else:
             plan = plan_check(self._resume, event.files, context.files)
+        self._too_long = context.files.too_long(event.files, context.priorities)
         self._follow(plan)
 
     def _follow(self, plan: CheckPlan) -> None:
@@ -149,13 +151,23 @@ class Checking:
     # --- Finishing ---------------------------------------------------------------------
 
     def _create(self) -> None:
+        """Make the files of no bytes; cut those that are too long, if we are to write at all.
+
+        A complete torrent is only served: then nothing of what is on disk is touched.
+        """
         context = self._context
-        empty = context.files.empty_files(context.priorities)
-        if not empty:
+        files = context.files.empty_files(context.priorities)
+        if context.missing:
+            files += self._too_long
+        elif self._too_long:
+            first = "/".join(context.metainfo.files[self._too_long[0]].path)
+            text = f"{len(self._too_long)} files are longer than the torrent says: {first}"
+            context.actions.append(Warned(context.info_hash, text))
+        if not files:
             self._done()
             return
         job = context.jobs.begin(Written, lambda _event: self._done(), self._retry_later)
-        context.actions.append(CreateFiles(context.info_hash, job, empty))
+        context.actions.append(CreateFiles(context.info_hash, job, files))
 
     def _done(self) -> None:
         context = self._context

@@ -114,6 +114,8 @@ def collect(path: Path) -> Payload:
 
 
 def _collect_folder(root: Path) -> Payload:
+    from torrent_core.metainfo.paths import OWN_FOLDER
+
     found: list[tuple[tuple[str, ...], int]] = []
     skipped: list[tuple[str, str]] = []
     folders: list[tuple[str, ...]] = [()]
@@ -126,6 +128,8 @@ def _collect_folder(root: Path) -> Payload:
             names = (*folder, entry.name)
             if entry.is_symlink():
                 skipped.append(("/".join(names), "symbolic link"))
+            elif entry.name == OWN_FOLDER:
+                skipped.append(("/".join(names), "resume data of our own"))
             elif entry.is_dir():
                 folders.append(names)
             elif entry.is_file():

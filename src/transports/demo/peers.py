@@ -180,8 +180,11 @@ class Throttle:
 
     async def _relay(self, client: SocketStream) -> None:
         try:
-            seed = await anyio.connect_tcp(HOST, self._port)
-            async with client, seed, anyio.create_task_group() as group:
+            async with (
+                client,  # closed as well if the seed cannot be reached
+                await anyio.connect_tcp(HOST, self._port) as seed,
+                anyio.create_task_group() as group,
+            ):
                 group.start_soon(self._pump, client, seed, self._pass_freely, group.cancel_scope)
                 group.start_soon(self._pump, seed, client, self._pass_slowly, group.cancel_scope)
         except* BROKEN:

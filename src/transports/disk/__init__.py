@@ -1,7 +1,9 @@
-"""Files on worker threads: what the core asks of the storage, carried out."""
+"""Files: what the core asks of the storage, carried out.
+
+Everything here blocks, but for ``workers``, which does it on threads and needs anyio.
+"""
 
 from .folder import Folder
 from .jobs import perform
-from .workers import Disk, TorrentStorage
 
-__all__ = ["Disk", "Folder", "TorrentStorage", "perform"]
+__all__ = ["Folder", "perform"]
