@@ -386,6 +386,6 @@ class TorrentMachine(RuleBasedStateMachine):
 
 TestTorrentMachine = TorrentMachine.TestCase
 TestTorrentMachine.settings = settings(
-    max_examples=max(300, settings.default.max_examples),
+    max_examples=max(100, settings.default.max_examples),
     stateful_step_count=max(80, settings.default.stateful_step_count),
 )
