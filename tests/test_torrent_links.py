@@ -400,7 +400,8 @@ def test_bytes_and_progress_after_our_close_are_ignored_until_the_link_is_gone()
     peer.say_bytes(b"\xff" * 4)
     swarm.run(lambda: bool(swarm.actions(act.Close)), seconds=1)
     assert swarm.torrent.handle(ev.BytesReceived("link 0", b"more"), swarm.now) == []
-    assert swarm.torrent.handle(ev.Sent("link 0", 10), swarm.now) == []
+    with pytest.raises(LocalProtocolError, match="10 bytes sent of 0"):
+        swarm.torrent.handle(ev.Sent("link 0", 10), swarm.now)
     with pytest.raises(LocalProtocolError, match="open already"):
         swarm.torrent.handle(ev.LinkOpened("link 0", Address("192.0.2.1", 1)), swarm.now)
     assert swarm.torrent.handle(ev.LinkClosed("link 0"), swarm.now) == []

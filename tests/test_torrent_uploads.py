@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import pytest
 
 from torrent_core import actions as act
@@ -207,6 +209,23 @@ def test_a_peer_that_reads_nothing_costs_one_watermark() -> None:
         swarm.run(seconds=0.05)
     read = sum(span.length for a in swarm.actions(act.ReadBlocks) for span in a.spans)
     assert read == 256 * BLOCK
+
+
+def test_what_leaves_after_a_close_counts_as_uploaded_all_the_same() -> None:
+    swarm = Swarm(4 * BLOCK, 4 * BLOCK, full=True)
+    peer = interested(swarm)
+    assert peer.line is not None
+    peer.line.stuck = True
+    ask(swarm, peer, *blocks(0, 0, 1))
+    name = peer.line.name
+    swarm.torrent.handle(ev.StopTorrent(swarm.name), swarm.now)
+    assert swarm.torrent.status(swarm.now).uploaded == 0
+    sent = sum(len(a.data) for a in swarm.actions(act.Send) if a.link == name)
+    told = sum(e.count for e in map(attrgetter("event"), swarm.trace) if isinstance(e, ev.Sent))
+    swarm.torrent.handle(ev.Sent(name, sent - told), swarm.now)
+    assert swarm.torrent.status(swarm.now).uploaded == 2 * BLOCK
+    swarm.torrent.handle(ev.LinkClosed(name), swarm.now)
+    assert swarm.torrent.status(swarm.now).uploaded == 2 * BLOCK
 
 
 def test_more_requests_than_the_queue_holds_are_rejected() -> None:

@@ -85,7 +85,7 @@ class Links:
         self._links: Registry[LinkId, TorrentLink] = Registry()
         self._by_ordinal: dict[int, TorrentLink] = {}
         self._by_peer_id: dict[bytes, TorrentLink] = {}
-        self._closing: dict[LinkId, None] = {}
+        self._closing: dict[LinkId, TorrentLink] = {}
         self._banned: dict[tuple[str, bytes], None] = {}
         self._touched: dict[int, TorrentLink] = {}
         self._deadlines: Deadlines[int] = Deadlines()
@@ -127,8 +127,9 @@ class Links:
     def totals(self) -> tuple[int, int]:
         """Payload bytes down and up, in this run and earlier ones."""
         down, up = self._context.earlier
-        down += sum(link.state.down.total for link in self._links)
-        up += sum(link.state.up.total for link in self._links)
+        states = [link.state for link in (*self._links, *self._closing.values())]
+        down += sum(state.down.total for state in states)
+        up += sum(state.up.total for state in states)
         return down, up
 
     # --- Opening -----------------------------------------------------------------------
@@ -223,16 +224,32 @@ class Links:
         """Say what is owed, close, and wait for the adapter's ``LinkClosed``."""
         self.flush_one(link)
         self._context.actions.append(Close(link.id, reason, detail))
-        self._closing[link.id] = None
-        self.lost(link, reason, detail)
+        self._closing[link.id] = link
+        self._forget(link, reason, detail)
 
     def closed(self, link: LinkId) -> TorrentLink | None:
         """The adapter says that the connection is gone; returns it if that is news."""
-        self._closing.pop(link, None)
+        closing = self._closing.pop(link, None)
+        if closing is not None:
+            self._settle(closing)
         return self._links.get(link)
+
+    def sent_late(self, link: LinkId, count: int) -> None:
+        """Bytes queued before a ``Close`` have left after it: they count all the same."""
+        self._closing[link].wire.sent(count, self._context.now)
 
     def lost(self, link: TorrentLink, reason: CloseReason, detail: str) -> None:
         """Forget a link and all that hangs on it but its requests, which ``Downloads`` frees."""
+        self._forget(link, reason, detail)
+        self._settle(link)
+
+    def _settle(self, link: TorrentLink) -> None:
+        """Keep what a link that is gone has brought and taken."""
+        down, up = self._context.earlier
+        state = link.state
+        self._context.earlier = (down + state.down.total, up + state.up.total)
+
+    def _forget(self, link: TorrentLink, reason: CloseReason, detail: str) -> None:
         state = link.state
         link.gone = True
         link.wire.close()
@@ -242,8 +259,6 @@ class Links:
         self._deadlines.clear(state.ordinal)
         if self._by_peer_id.get(state.peer_id) is link:
             del self._by_peer_id[state.peer_id]
-        down, up = self._context.earlier
-        self._context.earlier = (down + state.down.total, up + state.up.total)
         gone = LinkLost(self._context.info_hash, link.id, state.address, reason, detail)
         self._context.actions.append(gone)
 

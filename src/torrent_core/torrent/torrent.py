@@ -281,6 +281,8 @@ class Torrent:
         if link is not None:
             link.wire.sent(event.count, self._context.now)
             self._after_input(link)
+        else:
+            self._links.sent_late(event.link, event.count)
 
     def _link_opened(self, event: LinkOpened) -> None:
         if self._links.is_known(event.link):
