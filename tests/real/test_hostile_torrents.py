@@ -11,6 +11,7 @@ import pytest
 
 from .child import Child
 from .command import COMMAND
+from .payload import bencode
 
 pytestmark = pytest.mark.real
 
@@ -111,19 +112,6 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str]) -> None:
 # --- Torrents with names that lead elsewhere -----------------------------------------------------
 
 
-def _bencode(value: object) -> bytes:
-    match value:
-        case int():
-            return b"i%de" % value
-        case bytes():
-            return b"%d:%s" % (len(value), value)
-        case list():
-            return b"l" + b"".join(map(_bencode, value)) + b"e"
-        case dict():
-            return b"d" + b"".join(_bencode(k) + _bencode(value[k]) for k in sorted(value)) + b"e"
-    raise TypeError(f"cannot bencode {value!r}")
-
-
 EVIL_PATHS = {
     "up and out": (b"..", [[b"..", b"..", b"escaped"], [b"ok"]]),
     "from the root": (b"/", [[b"/tmp", b"escaped"], [b"", b"ok"]]),
@@ -149,7 +137,7 @@ def test_names_that_lead_elsewhere_stay_in_the_folder(
         ),
     }
     torrent = tmp_path / "evil.torrent"
-    torrent.write_bytes(_bencode({b"info": info}))
+    torrent.write_bytes(bencode({b"info": info}))
     origin, into = tmp_path / "deep" / "er" / "origin", tmp_path / "deep" / "er" / "got"
     shown = json.loads(_run("info", str(torrent), "--json").stdout)
     names = [entry["path"] for entry in shown["files"]]
