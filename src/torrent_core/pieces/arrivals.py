@@ -1,0 +1,94 @@
+"""Blocks that a link was asked for, as they come.
+
+Everything else that comes is judged by ``unasked``.
+"""
+
+from __future__ import annotations
+
+from ..limits import BLOCK_SIZE
+from .active import ActivePiece, RequestInfo, Stage
+from .asking import Asking
+from .lateness import Lateness
+from .manager import ActivePieceManager
+from .outcome import USED, Outcome
+from .parole import Parole
+from .requests import LinkRequests
+from .unasked import Unasked
+
+
+class Arrivals:
+    """Takes blocks into their pieces, and says what follows from each."""
+
+    __slots__ = ("_active", "_asking", "_lateness", "_parole", "_unasked")
+
+    def __init__(
+        self, active: ActivePieceManager, parole: Parole, asking: Asking, lateness: Lateness
+    ) -> None:
+        self._active = active
+        self._parole = parole
+        self._asking = asking
+        self._lateness = lateness
+        self._unasked = Unasked(active, parole, asking, lateness, self._take)
+
+    def block_received(
+        self, link: LinkRequests, index: int, begin: int, data: memoryview | None, now: float
+    ) -> Outcome:
+        """Take a block in if this link was asked for exactly it, now or recently."""
+        key = self._active.key(index, begin)
+        info = link.out.get(key)
+        if info is None or data is None or not _matches(info, begin, len(data)):
+            return self._unasked.received(link, key, index, begin, data, now)
+        if self._parole.holders and self._parole.is_closed_to(index, link.state.ordinal):
+            return self._unasked.in_vain(link, info, "is reserved for another link", now)
+        del link.out[key]
+        if now > link.last_progress or link.snubbed or link.rejections:
+            self._lateness.progressed(link, now)
+        else:  # not the first of this input
+            link.arrived += 1
+        outcome = self._take(info.piece, info.block, data, link, now)
+        if info.probe:
+            self._asking.was_free(info.piece)
+        self._asking.touch(link)
+        oldest = next(iter(link.out.values()), info)
+        if oldest.serial < info.serial and self._lateness.is_lost(link, oldest, now):
+            return Outcome(outcome.completed, outcome.duplicates, oldest)
+        return outcome
+
+    def open_block(
+        self, link: LinkRequests, index: int, begin: int, length: int
+    ) -> memoryview | None:
+        """Where the payload of a block that arrives in parts may go; None: nowhere."""
+        key = self._active.key(index, begin)
+        info = link.out.get(key)
+        if info is not None and _matches(info, begin, length):
+            return self._active.claim(link, info.piece, info.block)
+        piece = self._unasked.expected(link, key, index, begin, length)
+        return None if piece is None else self._active.claim(link, piece, begin // BLOCK_SIZE)
+
+    def _take(
+        self, piece: ActivePiece, block: int, data: memoryview, link: LinkRequests, now: float
+    ) -> Outcome:
+        active = self._active
+        if piece.claims and piece.claims.get(block, link.state.ordinal) != link.state.ordinal:
+            active.break_claims(piece, block)
+        link.claim = None
+        duplicates = piece.add_block(block, data, link.state.ordinal, now) or ()
+        for other in duplicates:
+            holder = active.links[other.link]
+            holder.withdraw(active.key_of(other))
+            self._asking.touch(holder)
+        if piece.received != piece.all_blocks:
+            return Outcome(duplicates=duplicates) if duplicates else USED
+        piece.stage = Stage.FLUSHING if piece.stored else Stage.HASHING
+        active.disown(piece)
+        active.refresh(piece)
+        return Outcome(piece, duplicates)
+
+
+def _matches(info: RequestInfo, begin: int, length: int) -> bool:
+    if begin % BLOCK_SIZE:
+        return False
+    piece = info.piece
+    if info.block + 1 < piece.blocks_needed:
+        return length == BLOCK_SIZE
+    return length == piece.block_length(info.block)

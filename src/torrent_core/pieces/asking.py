@@ -1,0 +1,177 @@
+"""Which blocks to ask of which link, and which links to look at before the step ends.
+
+Work is found for a link in this order:
+
+1. blocks asked for in vain, of a piece that nobody works on (its owner left, or fell
+   silent): they have waited longest;
+2. the piece it is working on;
+3. any other piece begun that nobody works on;
+4. a new piece, rarest first, while fewer than the soft cap are open;
+5. a piece begun by another link: *preference, never ownership*;
+6. a new piece beyond the cap: the cap yields before it leaves a link idle;
+7. in end-game, blocks asked of slower links (``endgame``).
+
+A link that finds nothing is *hungry* and is looked at again as soon as anything changes
+that could feed it: blocks released, memory freed, end-game begun.  The *dirty* links are
+those to look at before the step ends; a block that becomes free is therefore asked of
+somebody else in the same step.
+"""
+
+from __future__ import annotations
+
+from ..bitfield import indices, lowest
+from ..limits import MAX_OPEN_BLOCKS
+from ..types import BlockInfo
+from .active import ActivePiece, RequestInfo
+from .endgame import steal
+from .manager import ActivePieceManager
+from .parole import Parole
+from .picker import PiecePicker
+from .requests import LinkRequests
+
+LINKS_TO_PIECES = 1.5
+"""Open pieces per link before the soft cap bites (lt: 1.5 partial pieces a peer)."""
+
+
+class Asking:
+    """Finds work for links, and notes what each is asked for."""
+
+    __slots__ = ("_active", "_dirty", "_hungry", "_parole", "_picker", "reassigned")
+
+    def __init__(self, picker: PiecePicker, active: ActivePieceManager, parole: Parole) -> None:
+        self._picker = picker
+        self._active = active
+        self._parole = parole
+        self._dirty: dict[int, bool] = {}  # with True: even above the low-water mark
+        self._hungry: dict[int, None] = {}
+        self.reassigned: list[RequestInfo] = []
+        """Requests for blocks released before, since the caller last emptied this."""
+
+    # --- Whom to look at ---------------------------------------------------------------
+
+    def touch(self, link: LinkRequests) -> None:
+        """Look at this link before the step ends."""
+        self._dirty.setdefault(link.state.ordinal, False)
+
+    def touch_hungry(self) -> None:
+        """Look at every hungry link before the step ends."""
+        for ordinal in self._hungry:
+            self._dirty.setdefault(ordinal, False)
+
+    def touch_all(self) -> None:
+        """Blocks came free: whoever has any room at all is to take them, in this step."""
+        for ordinal, link in self._active.links.items():
+            if len(link.out) < link.depth:
+                self._dirty[ordinal] = True
+
+    def was_free(self, piece: ActivePiece) -> None:
+        """A block came that may have been free: it may have been the last before end-game."""
+        self._active.refresh(piece)
+        self.touch_hungry()
+
+    def forget(self, ordinal: int) -> None:
+        """The link is gone."""
+        self._dirty.pop(ordinal, None)
+        self._hungry.pop(ordinal, None)
+
+    def next_dirty(self) -> LinkRequests | None:
+        """The next link to ``fill`` before the step ends, or None."""
+        if not self._dirty:
+            return None
+        return self._active.links[next(iter(self._dirty))]
+
+    # --- Asking ------------------------------------------------------------------------
+
+    def fill(self, link: LinkRequests, now: float) -> list[BlockInfo]:
+        """Blocks to ask of ``link`` now, noted as asked; it is not dirty any longer."""
+        eager = self._dirty.pop(link.state.ordinal, False)
+        if not eager:  # else the room that there was when blocks came free still counts
+            link.pace(now)
+        room = link.room(eager=eager)
+        if room > 0:
+            asked = self._fill(link, room, now)
+        else:
+            asked = []
+        self._active.rearm(link)
+        return asked
+
+    def _fill(self, link: LinkRequests, room: int, now: float) -> list[BlockInfo]:
+        usable = link.usable(now) & ~self._parole.closed_to(link)
+        asked: list[BlockInfo] = []
+        fresh = False
+        while usable and room > len(asked):
+            piece = self._choose(link, usable, now)
+            if piece is None:
+                asked += self._steal(link, usable, room - len(asked), now)
+                break
+            asked += self._ask(link, piece, room - len(asked), now)
+            fresh = True
+        if len(asked) < room:
+            self._hungry[link.state.ordinal] = None
+        else:
+            self._hungry.pop(link.state.ordinal, None)
+        if fresh and self._hungry and self.in_endgame:
+            self.touch_hungry()
+        return asked
+
+    def _choose(self, link: LinkRequests, usable: int, now: float) -> ActivePiece | None:
+        active = self._active
+        current = link.current
+        begun = active.open & usable
+        alone = begun & ~active.owned
+        orphaned = alone & active.orphaned
+        if not orphaned and current is not None and begun >> current.index & 1:
+            return current
+        piece = None
+        if alone:
+            piece = active.get(lowest(orphaned or alone))
+        elif active.open.bit_count() < self._soft_cap():
+            piece = self._open(link, usable, now)
+        if piece is None and begun:
+            piece = active.get(lowest(begun))
+        if piece is None:
+            piece = self._open(link, usable, now)
+        if piece is not None:
+            active.own(piece, link)
+            self._parole.take(piece.index, link.state.ordinal)
+        return piece
+
+    def _open(self, link: LinkRequests, usable: int, now: float) -> ActivePiece | None:
+        index = self._picker.pick(usable, link.state.suggested)
+        return None if index is None else self._active.get_or_create(index, now)
+
+    def _soft_cap(self) -> int:
+        config = self._active.config
+        by_links = max(config.max_active_pieces, int(LINKS_TO_PIECES * len(self._active.links)))
+        return max(1, min(by_links, MAX_OPEN_BLOCKS // self._active.blocks_per_piece))
+
+    def _ask(
+        self, link: LinkRequests, piece: ActivePiece, room: int, now: float
+    ) -> list[BlockInfo]:
+        blocks = [block for block, _ in zip(indices(piece.free), range(room), strict=False)]
+        before = piece.released
+        asked = self._active.request(link, piece, blocks, now)
+        if before:
+            self._note_reassigned(piece, before)
+        return asked
+
+    def _note_reassigned(self, piece: ActivePiece, before: int) -> None:
+        for block in indices(before & ~piece.released):
+            self.reassigned.append(piece.requests[block][-1])
+
+    # --- End-game ----------------------------------------------------------------------
+
+    def _steal(self, link: LinkRequests, usable: int, room: int, now: float) -> list[BlockInfo]:
+        if not self.in_endgame:
+            return []
+        usable &= ~self._parole.everything
+        asked: list[BlockInfo] = []
+        for info in steal(link, self._active.links.values(), usable, room, now):
+            asked += self._active.request(link, info.piece, [info.block], now)
+        return asked
+
+    @property
+    def in_endgame(self) -> bool:
+        """Whether every wanted block that some link has is asked for or received."""
+        available = self._picker.availability.available
+        return not (self._active.open | self._picker.candidates) & available
