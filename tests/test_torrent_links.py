@@ -182,6 +182,27 @@ def test_a_peer_dropped_while_it_is_dialled_is_closed_when_it_answers() -> None:
     assert len(swarm.actions(act.Dial)) == 2
 
 
+@pytest.mark.parametrize("again", ["drop", "stop", "name and drop"])
+def test_a_dial_is_cancelled_once_however_many_reasons_there_are(again: str) -> None:
+    swarm = Swarm()
+    address = Address("192.0.2.1", 1)
+    swarm.black_holes.add(address)
+    swarm.feed(ev.AddPeer(swarm.name, address))
+    swarm.now = DIAL_TIMEOUT
+    swarm.tick()
+    (cancel,) = swarm.actions(act.CancelDial)  # its answer is still to come
+    if again == "stop":
+        swarm.feed(ev.StopTorrent(swarm.name))
+    else:
+        swarm.feed(ev.DropPeer(swarm.name, address))
+    if again == "name and drop":
+        swarm.feed(ev.AddPeer(swarm.name, address))
+        swarm.feed(ev.DropPeer(swarm.name, address))
+    assert swarm.actions(act.CancelDial) == [cancel]
+    swarm.settle()
+    assert not swarm.dials
+
+
 def test_a_peer_dropped_while_connected_is_closed_and_not_dialled_again() -> None:
     swarm = Swarm(1000 * BLOCK)
     seed = swarm.dialled(Seed, rate=10_000)

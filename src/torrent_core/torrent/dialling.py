@@ -22,7 +22,7 @@ class Dialling:
         self._context = context
         self._new_id = new_dial_id
         self._ours: dict[int, tuple[int, Address]] = {}  # the session's number -> the book's
-        self._theirs: dict[int, int] = {}
+        self._cancellable: dict[int, int] = {}  # and back, of dials not cancelled yet
         self.book = DialBook(context.random)
         self.stale = True
         """Something happened that ``tick`` should look at."""
@@ -37,7 +37,7 @@ class Dialling:
         """Do not dial it again."""
         under_way = self.book.drop(address)
         if under_way is not None:
-            self._context.actions.append(CancelDial(self._theirs[under_way]))
+            self._cancel(under_way)
 
     def knows(self, dial_id: int) -> bool:
         """Whether that dial is ours and under way."""
@@ -63,14 +63,14 @@ class Dialling:
     def cancel_all(self) -> None:
         """The torrent stops; the dials under way are answered all the same."""
         for number in self.book.dialing():
-            self._context.actions.append(CancelDial(self._theirs[number]))
+            self._cancel(number)
 
     def tick(self) -> None:
         """Give up dials that take too long, and begin those that are due."""
         self.stale = self._is_waiting = False
         context = self._context
         for number in self.book.expired(context.now):
-            context.actions.append(CancelDial(self._theirs[number]))
+            self._cancel(number)
         if not context.may_dial:
             return
         for number, address in self.book.next_dials(context.now, self._room()):
@@ -78,7 +78,7 @@ class Dialling:
             context.budgets.half_open.take(1, context.info_hash)
             dial_id = self._new_id()
             self._ours[dial_id] = number, address
-            self._theirs[number] = dial_id
+            self._cancellable[number] = dial_id
             context.actions.append(Dial(dial_id, address))
         self._wait_for_room()
 
@@ -107,8 +107,14 @@ class Dialling:
                 self._is_waiting = True
                 budget.wait(context.info_hash)
 
+    def _cancel(self, number: int) -> None:
+        """Once: a dial that was given up may be dropped as well before it is answered."""
+        dial_id = self._cancellable.pop(number, None)
+        if dial_id is not None:
+            self._context.actions.append(CancelDial(dial_id))
+
     def _answered(self, dial_id: int) -> tuple[int, Address]:
         number, address = self._ours.pop(dial_id)
-        del self._theirs[number]
+        self._cancellable.pop(number, None)
         self._context.budgets.half_open.give(1)
         return number, address
