@@ -183,9 +183,10 @@ def test_blocks_cover_the_piece_without_gap_or_overlap(length: int) -> None:
     assert piece.blocks_needed == len(piece.get_needed_blocks())
 
 
-def test_a_piece_uses_the_start_of_the_storage_that_it_is_given() -> None:
+def test_a_piece_uses_the_start_of_the_storage_that_it_is_lent() -> None:
     storage = bytearray(4 * BLOCK_SIZE)
-    piece = ActivePiece(0, BLOCK_SIZE + 10, storage=storage)
+    piece = ActivePiece(0, BLOCK_SIZE + 10, lend=lambda: storage)
+    assert piece.storage is None
     piece.add_block(1, b"x" * 10, 1, 0.0)
     assert storage[BLOCK_SIZE : BLOCK_SIZE + 11] == b"x" * 10 + b"\0"
     assert len(piece.buffer) == BLOCK_SIZE + 10

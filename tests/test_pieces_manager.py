@@ -33,6 +33,13 @@ def opened(manager: ActivePieceManager, index: int, now: float = 0.0) -> ActiveP
     return piece
 
 
+def lent(piece: ActivePiece) -> bytearray:
+    """The storage of a piece, once it needs one."""
+    assert len(piece.buffer) == piece.length
+    assert piece.storage is not None
+    return piece.storage
+
+
 def only(link: LinkRequests) -> RequestInfo:
     (info,) = link.out.values()
     return info
@@ -80,26 +87,44 @@ def test_two_torrents_share_one_budget_and_the_one_refused_is_remembered() -> No
 @pytest.mark.parametrize("peak", [1, 2, 3, 10])
 def test_spare_buffers_are_used_again_and_never_outgrow_the_active_ones(peak: int) -> None:
     manager = manager_with(pieces=10)
-    first = [opened(manager, index).storage for index in range(peak)]
+    first = [lent(opened(manager, index)) for index in range(peak)]
     for index in range(peak):
         manager.remove(index)
-    second = [opened(manager, index).storage for index in range(peak)]
+    second = [lent(opened(manager, index)) for index in range(peak)]
     reused = sum(any(new is old for old in first) for new in second)
     assert reused == min(peak, max(ALWAYS_ADMITTED, peak // 2))
 
 
 def test_a_reused_buffer_serves_a_shorter_last_piece_too() -> None:
     manager = ActivePieceManager(GEOMETRY)
-    storage = opened(manager, 0).storage
+    storage = lent(opened(manager, 0))
     manager.remove(0)
     last = opened(manager, PIECES - 1)
-    assert last.storage is storage
+    assert lent(last) is storage
     assert len(last.buffer) == PIECE_SIZE - CUT
 
 
 def test_a_torrent_shorter_than_its_piece_length_takes_only_what_it_needs() -> None:
     manager = ActivePieceManager(Geometry(100, 1 << 29))
-    assert len(opened(manager, 0).storage) == 100
+    assert len(lent(opened(manager, 0))) == 100
+
+
+def test_the_buffer_given_back_last_goes_to_the_piece_whose_block_comes_next() -> None:
+    manager = manager_with()
+    first, second, third = (opened(manager, index) for index in range(3))
+    assert first.storage is second.storage is third.storage is None
+    storage = lent(first)
+    manager.remove(0)
+    third.add_block(0, bytes(BLOCK_SIZE), 1, 0.0)
+    assert third.storage is storage
+    assert second.storage is None
+
+
+def test_a_piece_that_never_got_a_block_gives_no_buffer_back() -> None:
+    manager = manager_with()
+    opened(manager, 0)
+    manager.remove(0)
+    assert len(lent(opened(manager, 1))) == PIECE_SIZE
 
 
 def test_without_a_budget_of_its_own_the_configured_one_holds() -> None:

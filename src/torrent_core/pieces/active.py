@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import Enum
+from functools import partial
 from itertools import count
 from typing import TypeAlias
 
@@ -60,14 +61,17 @@ class Stage(Enum):
 class ActivePiece:
     """One piece being downloaded; ``length`` in bytes, blocks counted from zero.
 
-    ``buffer`` must be at least ``length`` long; blocks are copied into it once, so that
+    ``lend`` is called for storage of at least ``length`` bytes when the first block comes, not
+    before: with many pieces asked for, the one given back last, which the processor still has
+    at hand, then serves the one that is next to come.  Blocks are copied into it once, so that
     ``assemble`` is a view.  Links are named by their ordinals.
     """
 
     __slots__ = (
+        "_buffer",
+        "_lend",
         "all_blocks",
         "blocks_needed",
-        "buffer",
         "claims",
         "free",
         "index",
@@ -84,15 +88,21 @@ class ActivePiece:
     )
 
     def __init__(
-        self, index: int, length: int, now: float = 0.0, storage: bytearray | None = None
+        self,
+        index: int,
+        length: int,
+        now: float = 0.0,
+        lend: Callable[[], bytearray] | None = None,
     ) -> None:
         self.index = index
         self.length = length
         self.blocks_needed = -(-length // BLOCK_SIZE)
         self.all_blocks = (1 << self.blocks_needed) - 1
         """Set of all blocks."""
-        self.storage = bytearray(length) if storage is None else storage
-        self.buffer = memoryview(self.storage)[:length]
+        self.storage: bytearray | None = None
+        """What was lent, if anything was."""
+        self._lend = lend or partial(bytearray, length)
+        self._buffer: memoryview | None = None
         self.received = 0
         """Set of blocks received, in memory or stored."""
         self.stored = 0
@@ -112,6 +122,14 @@ class ActivePiece:
         self.last_activity = now
 
     # --- Queries -----------------------------------------------------------------------
+
+    @property
+    def buffer(self) -> memoryview:
+        """The place of the whole piece."""
+        if self._buffer is None:
+            self.storage = self._lend()
+            self._buffer = memoryview(self.storage)[: self.length]
+        return self._buffer
 
     @property
     def have_all_blocks(self) -> bool:

@@ -313,15 +313,16 @@ class ActivePieceManager:
     # --- Memory ------------------------------------------------------------------------
 
     def _make(self, index: int) -> ActivePiece:
-        geometry = self._geometry
+        return ActivePiece(index, self._geometry.piece_size(index), lend=self._lend)
+
+    def _lend(self) -> bytearray:
         if self._pool:
-            storage = self._pool.pop()
-        else:
-            storage = bytearray(min(geometry.piece_length, geometry.total_length))
-        return ActivePiece(index, geometry.piece_size(index), storage=storage)
+            return self._pool.pop()
+        return bytearray(min(self._geometry.piece_length, self._geometry.total_length))
 
     def _recycle(self, piece: ActivePiece) -> None:
         self._budget.give(piece.length)
         # No more spare buffers than active pieces: the pool must not outgrow the budget.
-        if len(self._pool) < max(len(self._pieces), ALWAYS_ADMITTED):
+        spare = len(self._pool) < max(len(self._pieces), ALWAYS_ADMITTED)
+        if spare and piece.storage is not None:
             self._pool.append(piece.storage)
