@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import pairwise
 
 from hypothesis import strategies as st
@@ -12,6 +12,7 @@ from torrent_core.linkstate import LinkState
 from torrent_core.peer.connection import PeerConnection
 from torrent_core.peer.events import BlockReceived, PeerEvent
 from torrent_core.rates import Rate
+from torrent_core.testing.speech import parse
 from torrent_core.types import Address
 from torrent_core.wire import messages as wire
 
@@ -74,14 +75,6 @@ def hear(peer: PeerConnection, *messages: wire.Message, now: float = 0.0) -> lis
 def said(peer: PeerConnection, now: float = 0.0) -> list[wire.Message]:
     """The messages that the peer queued, as values."""
     return list(parse(peer.drain(now)))
-
-
-def parse(data: bytes) -> Iterator[wire.Message]:
-    """The messages in ``data``, by the slow and obvious way."""
-    while data:
-        length = int.from_bytes(data[:4], "big")
-        yield wire.decode(data[4 : 4 + length])
-        data = data[4 + length :]
 
 
 def serving(*, fast: bool = True) -> PeerConnection:

@@ -99,7 +99,12 @@ def test_each_package_says_what_is_public(package: object) -> None:
     assert package.__all__  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda p: str(p.relative_to(CORE)))
+def _pure_sources() -> list[Path]:
+    """All of the core but the simulator: it throws dice, and nothing in the core imports it."""
+    return sorted(path for path in CORE.rglob("*.py") if CORE / "testing" not in path.parents)
+
+
+@pytest.mark.parametrize("path", _pure_sources(), ids=lambda p: str(p.relative_to(CORE)))
 def test_the_core_is_pure(path: Path) -> None:
     assert _impurities(path.read_text()) == []
 
@@ -143,6 +148,10 @@ def _loaded_by(module: str) -> set[str]:
 def test_importing_the_core_loads_no_event_loop_and_no_transport() -> None:
     barred = {"asyncio", "anyio", "trio", "socket", "ssl", "transports", "click", "rich"}
     assert _loaded_by("torrent_core") & barred == set()
+
+
+def test_importing_the_kit_for_tests_needs_nothing_to_be_installed() -> None:
+    assert _loaded_by("torrent_core.testing") & {"hypothesis", "pytest", "asyncio"} == set()
 
 
 def test_importing_the_client_loads_nothing_of_the_command_line() -> None:
