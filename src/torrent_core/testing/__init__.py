@@ -26,6 +26,7 @@ from .peers import (
 )
 from .promises import ImpossibleParameter, PromiseBroken, Stalled
 from .sparse import SparseDisk
+from .swarm import SimulatedSwarm
 from .timeline import Step
 from .torrent_world import SessionWorld, TorrentWorld
 from .world import World
@@ -53,6 +54,7 @@ __all__ = [
     "Rejecter",
     "SessionWorld",
     "Silent",
+    "SimulatedSwarm",
     "SlowHandshake",
     "SparseDisk",
     "Stalled",

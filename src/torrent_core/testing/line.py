@@ -11,8 +11,12 @@ import attrs
 
 from .. import events as ev
 from ..events import Event
-from ..limits import BLOCK_SIZE
+from ..limits import MAX_REQUEST_LENGTH
+from ..wire.messages import PIECE_HEADER
 from .promises import bandwidth, chance, duration
+
+_PART = PIECE_HEADER.size + MAX_REQUEST_LENGTH
+"""Bytes that are sent at once where bandwidth is scarce: one PIECE."""
 
 
 @attrs.frozen
@@ -139,8 +143,8 @@ class Line:
         if self.peer.profile.up == math.inf:
             self._carry_part(data)
             return
-        for start in range(0, len(data), BLOCK_SIZE):
-            self._carry_part(data[start : start + BLOCK_SIZE])
+        for start in range(0, len(data), _PART):
+            self._carry_part(data[start : start + _PART])
 
     def _carry_part(self, data: bytes) -> None:
         profile, world = self.peer.profile, self.world

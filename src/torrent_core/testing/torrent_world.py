@@ -120,7 +120,7 @@ class TorrentWorld(World):
         Raises PromiseBroken if that takes more than ``seconds``.
         """
         done = self.run(lambda: self.is_complete, seconds=seconds, steps=steps)
-        expect(done, "not complete after {} s: {}", seconds, self._why())
+        expect(done, "not complete after {} s: {}", seconds, self.why_not())
         self.check_files()
 
     def check_files(self) -> None:
@@ -129,7 +129,8 @@ class TorrentWorld(World):
             if self.torrent.verified >> index & 1:
                 expect(self.disk.holds(index), "piece {} is verified and not on the disk", index)
 
-    def _why(self) -> str:
+    def why_not(self) -> str:
+        """Why it is not complete, as a person would read it."""
         return self.torrent.explain(self.now).text()
 
 

@@ -58,7 +58,8 @@ class World:
         """``disks`` are found by info-hash; ``start`` is the time unless there is a clock."""
         self.clock = clock or Clock(start)
         self.machine = machine
-        self.name_of_machine = name
+        self.title = name
+        """What it is called in timelines."""
         self.random = Random(seed)
         """What the network throws its dice with."""
         self.disks: dict[InfoHash, Disk] = {disk.metainfo.info_hash: disk for disk in disks}
@@ -131,7 +132,7 @@ class World:
             actions = self.machine.handle(event, self.now)
             step = Step(self.now, event, actions)
             self.trace.append(step)
-            self.clock.recent.append((self.name_of_machine, step))
+            self.clock.recent.append((self.title, step))
             self.clock.stir(self._number)
             self._check()
         except Exception as error:
