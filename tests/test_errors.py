@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import torrent_core
 from torrent_core.errors import (
     BencodeError,
     InvalidData,
@@ -11,11 +12,15 @@ from torrent_core.errors import (
     MetainfoError,
     ResumeError,
     TorrentCoreError,
+    TraceError,
     WireError,
 )
 
 
-@pytest.mark.parametrize("kind", [InvalidData, BencodeError, MetainfoError, ResumeError, WireError])
+KINDS = [InvalidData, BencodeError, MetainfoError, ResumeError, TraceError, WireError]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_bad_data_says_what_and_where(kind: type[InvalidData]) -> None:
     error = kind("is negative", "info.length")
     assert str(error) == "is negative (at info.length)"
@@ -23,6 +28,12 @@ def test_bad_data_says_what_and_where(kind: type[InvalidData]) -> None:
     assert isinstance(error, InvalidData)
     assert isinstance(error, ValueError)
     assert isinstance(error, TorrentCoreError)
+
+
+def test_every_error_is_exported_under_its_name() -> None:
+    for kind in [*KINDS, LocalProtocolError, TorrentCoreError]:
+        assert kind.__name__ in torrent_core.__all__
+        assert getattr(torrent_core, kind.__name__) is kind
 
 
 def test_the_place_may_be_unknown() -> None:

@@ -4,7 +4,7 @@ Start with ``Session`` (several torrents) or ``Torrent`` (one); ``torrent_core.e
 what they take, ``torrent_core.actions`` what they want done.
 """
 
-from .accounts import Account, Explanation
+from .accounts import Account, Entry, Explanation
 from .actions import Action
 from .deadlines import Deadline
 from .errors import (
@@ -14,6 +14,7 @@ from .errors import (
     MetainfoError,
     ResumeError,
     TorrentCoreError,
+    TraceError,
     WireError,
 )
 from .events import Event
@@ -32,6 +33,7 @@ __all__ = [
     "Address",
     "BencodeError",
     "Deadline",
+    "Entry",
     "Event",
     "Explanation",
     "FileEntry",
@@ -49,6 +51,7 @@ __all__ = [
     "TorrentCoreError",
     "TorrentState",
     "TorrentStatus",
+    "TraceError",
     "WireError",
     "parse_torrent",
 ]

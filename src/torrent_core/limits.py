@@ -170,6 +170,23 @@ ALLOWED_FAST_COUNT = 10
 MAX_ALLOWED_FAST = 1000
 """Allowed-fast and suggested pieces remembered from one link."""
 
+# --- Traces --------------------------------------------------------------------------------
+MAX_FRAME_BYTES = 256 * 1024 * 1024
+"""Most bytes of one frame of a trace once it is inflated: a torrent file and its resume data
+at their largest (64 MiB each), and as much again.  zlib packs a thousandfold, so a reader
+needs a bound (gzip and zstd have a window for one; a frame is inflated whole)."""
+
+MAX_RECORD_BYTES = MAX_FRAME_BYTES // 2
+"""Most bytes of one event in a trace, so that a frame has room for it beside others."""
+
+FLUSH_BYTES = 64 * 1024
+"""Most bytes of records that wait to be written out (the kernel's own pipe buffer; a write
+of that size costs as little per byte as a larger one)."""
+
+FLUSH_INTERVAL = 1.0
+"""Longest that a step waits to be written out while others follow it (what a process that
+is killed may lose of its trace; databases that batch their commits wait as long)."""
+
 # --- Bencode and torrent files ---------------------------------------------------------------
 MAX_BENCODE_DEPTH = 100
 """Nesting (lt: bdecode depth_limit 100)."""

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator
 
 import anyio
 
+from torrent_core.limits import FLUSH_INTERVAL
 from torrent_core.trace import Recorder, SessionSetup
 from torrent_core.types import RandomSource
 
 CHUNK = 256 * 1024
 """Bytes read at once."""
-
-FLUSH_INTERVAL = 1.0
-"""Seconds that a step may wait to reach the file while no other follows it."""
 
 
 class TraceFile:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-from ..limits import BLOCK_SIZE, MAX_REQUEST_LENGTH
+from ..limits import BLOCK_SIZE, MAX_RECORD_BYTES, MAX_REQUEST_LENGTH
 from ..types import Buffer
 from ..wire.handshake import HANDSHAKE_LENGTH, PROTOCOL
 from ..wire.messages import (
@@ -20,7 +20,6 @@ from ..wire.messages import (
     REQUEST,
     piece_header,
 )
-from .frames import MAX_RECORD_BYTES
 
 _PREFIX = PREFIX.size
 _WITH_ID = _PREFIX + 1

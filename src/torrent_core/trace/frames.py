@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ..errors import TraceError
+from ..limits import MAX_FRAME_BYTES
 from ..types import Buffer
 
 NAME = b"TCTRACE"
@@ -23,13 +24,6 @@ NAME = b"TCTRACE"
 
 VERSION = 1
 """The eighth byte."""
-
-MAX_FRAME_BYTES = 256 * 1024 * 1024
-"""Most bytes of a frame once it is inflated: a torrent file and its resume data at their
-largest (64 MiB each), and as much again."""
-
-MAX_RECORD_BYTES = MAX_FRAME_BYTES // 2
-"""Most bytes of one event, so that a frame has room for it beside others."""
 
 LEVEL = 1
 """zlib's fastest: the rest of a trace is what cannot be guessed."""

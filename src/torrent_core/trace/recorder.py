@@ -10,11 +10,12 @@ from ..actions import Action
 from ..deadlines import Deadline
 from ..errors import LocalProtocolError
 from ..events import BytesReceived, Event, LinkOpened, Sent, Tick
+from ..limits import FLUSH_BYTES, FLUSH_INTERVAL, MAX_RECORD_BYTES
 from ..types import RandomSource
 from .codec import EVENTS, FINGERPRINT, Codec
 from .digest import Digest
 from .draws import RecordedRandom
-from .frames import MAX_RECORD_BYTES, FrameWriter, Sink
+from .frames import FrameWriter, Sink
 from .links import Links
 from .setup import Machine, Setup
 from .steps import (
@@ -33,14 +34,8 @@ from .values import INT, TEXT
 
 M = TypeVar("M", bound=Machine)
 
-FLUSH_INTERVAL = 1.0
-"""Seconds between the first step that is not written out and the step that writes it."""
-
 UNWRITABLE = (KeyError, TypeError, ValueError, AttributeError, struct.error)
 """What comes of writing down a value that is not what its class declares."""
-
-FLUSH_BYTES = 64 * 1024
-"""Most bytes of records that wait to be written out."""
 
 
 class Recorder(Generic[M]):

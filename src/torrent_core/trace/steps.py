@@ -12,9 +12,9 @@ from enum import Enum
 import attrs
 
 from ..events import BytesReceived, Event, LinkOpened, Sent, Tick
+from ..limits import MAX_RECORD_BYTES
 from .codec import EVENTS, Codec
 from .draws import read_draws
-from .frames import MAX_RECORD_BYTES
 from .links import Links
 from .values import TEXT, Cursor
 
