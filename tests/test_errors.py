@@ -16,7 +16,6 @@ from torrent_core.errors import (
     WireError,
 )
 
-
 KINDS = [InvalidData, BencodeError, MetainfoError, ResumeError, TraceError, WireError]
 
 

@@ -14,6 +14,7 @@ from torrent_core import events as ev
 from torrent_core.accounts import Account, Entry, Explanation
 from torrent_core.budget import Budget
 from torrent_core.errors import LocalProtocolError
+from torrent_core.limits import DIAL_TIMEOUT
 from torrent_core.registry import Registry
 from torrent_core.session import Session
 from torrent_core.torrent import Budgets
@@ -47,7 +48,7 @@ def test_nobody_is_there_and_nothing_is_scheduled() -> None:
     swarm = Swarm()
     assert accounts(swarm) == {Account.NOBODY: 8}
     assert text(swarm) == (
-        "8 blocks missing. 8 blocks: no connected peer has them. "
+        "8 blocks in 4 pieces are missing. All of them wait: no connected peer has them. "
         "Nothing is scheduled that would find another supplier."
     )
 
@@ -61,8 +62,30 @@ def test_the_only_holder_of_the_pieces_chokes_us() -> None:
     (entry,) = explanation.entries
     assert (entry.account, entry.blocks) == (Account.NOBODY, 8)
     assert len(entry.links) == 1
-    assert "the peers that have them choke us" in explanation.text()
-    assert "Next: dial 192.0.2.9:1, due in" in explanation.text()
+    assert explanation.text() == (
+        "8 blocks in 4 pieces are missing. All of them wait: the only peer that has them, "
+        "192.0.2.1:7, chokes us, and must unchoke us first. Next: dial 192.0.2.9:1, in 0.9 s."
+    )
+
+
+def test_a_dial_under_way_is_what_comes_next() -> None:
+    swarm = Swarm()
+    swarm.feed(ev.AddPeer(swarm.name, Address("192.0.2.9", 1)))
+    explanation = swarm.torrent.explain(swarm.now)
+    assert explanation.scheduled == ((swarm.now + DIAL_TIMEOUT, "a dial times out"),)
+    assert explanation.text().endswith("Next: a dial times out, in 10.0 s.")
+
+
+def test_two_holders_that_choke_us_are_both_named() -> None:
+    swarm = Swarm()
+    swarm.join(Choker, port=7)
+    swarm.join(Choker, port=8)
+    swarm.run(seconds=0.1)
+    assert text(swarm) == (
+        "8 blocks in 4 pieces are missing. All of them wait: the 2 peers that have them choke us "
+        "(192.0.2.1:7 and 192.0.2.1:8), and one must unchoke us first. "
+        "Nothing is scheduled that would find another supplier."
+    )
 
 
 def test_requests_name_whom_and_until_when() -> None:
@@ -166,7 +189,7 @@ def test_a_stall_would_be_named() -> None:
     entry = Entry(Account.STRANDED, "a supplier is idle", 1, 1)
     explanation = Explanation(b"x" * 20, 0.0, TorrentState.DOWNLOADING, (entry,), ())
     assert explanation.stranded == (entry,)
-    assert "1 block missing. 1 block: a supplier is idle." in explanation.text()
+    assert explanation.text() == "1 block in 1 piece is missing. It waits: a supplier is idle."
 
 
 def test_a_session_explains_each_of_its_torrents() -> None:
@@ -175,6 +198,19 @@ def test_a_session_explains_each_of_its_torrents() -> None:
     session.handle(ev.AddTorrent(swarm.meta), 0.0)
     (name,) = session.explain(0.0)
     assert name == swarm.name
+
+
+def test_what_a_session_explains_reads_as_a_paragraph_for_each_torrent() -> None:
+    first, second = Swarm(start=False), Swarm(2 * BLOCK, BLOCK, start=False)
+    session = Session(b"x" * 20, Random(1))
+    assert str(session.explain(0.0)) == ""
+    for swarm in (first, second):
+        session.handle(ev.AddTorrent(swarm.meta), 0.0)
+    checked = "All of them wait: the files are being checked."
+    assert str(session.explain(0.0)) == (
+        f"{first.name.hex()}: 8 blocks in 4 pieces are missing. {checked}\n\n"
+        f"{second.name.hex()}: 2 blocks in 2 pieces are missing. {checked}"
+    )
 
 
 def test_a_registry_does_not_take_two_under_one_key() -> None:

@@ -4,7 +4,7 @@ Start with ``Session`` (several torrents) or ``Torrent`` (one); ``torrent_core.e
 what they take, ``torrent_core.actions`` what they want done.
 """
 
-from .accounts import Account, Entry, Explanation
+from .accounts import Account, Entry, Explanation, Explanations
 from .actions import Action
 from .deadlines import Deadline
 from .errors import (
@@ -36,6 +36,7 @@ __all__ = [
     "Entry",
     "Event",
     "Explanation",
+    "Explanations",
     "FileEntry",
     "InvalidData",
     "LocalProtocolError",

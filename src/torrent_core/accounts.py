@@ -7,11 +7,18 @@ is named so that tests can look for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 import attrs
 
-from .types import InfoHash, LinkId, TorrentState
+from .types import Address, InfoHash, LinkId, TorrentState
+
+MOST_REASONS = 3
+"""Reasons that a text tells of one account, those of most blocks first."""
+
+MOST_NAMES = 3
+"""Peers that a text names for one reason."""
 
 
 class Account(Enum):
@@ -54,7 +61,10 @@ class Entry:
 
 @attrs.frozen
 class Explanation:
-    """The account of every missing wanted block of one torrent at one moment."""
+    """The account of every missing wanted block of one torrent at one moment.
+
+    ``str`` of it is ``text()``.
+    """
 
     torrent: InfoHash
     now: float
@@ -63,11 +73,21 @@ class Explanation:
     """Pieces in progress first, a block at a time where they differ; then the others."""
     scheduled: tuple[tuple[float, str], ...]
     """What is due that could bring new suppliers: (when, what), soonest first."""
+    addresses: dict[LinkId, Address] = attrs.field(factory=dict)
+    """The other ends of the links that the entries name."""
 
     @property
     def missing_blocks(self) -> int:
         """Blocks accounted for."""
         return sum(entry.blocks for entry in self.entries)
+
+    @property
+    def missing_pieces(self) -> int:
+        """Pieces that these blocks belong to."""
+        pieces = 0
+        for entry in self.entries:
+            pieces |= entry.pieces
+        return pieces.bit_count()
 
     @property
     def stranded(self) -> tuple[Entry, ...]:
@@ -77,27 +97,79 @@ class Explanation:
     @property
     def next_move(self) -> float | None:
         """The earliest moment that any account names."""
-        moments = [entry.until for entry in self.entries if entry.until is not None]
-        return min(moments, default=None)
+        return _soonest(self.entries)
+
+    @property
+    def gist(self) -> tuple[tuple[Account, str, int], ...]:
+        """Account, reason and blocks, without the moments: equal while only time goes by."""
+        totals: dict[tuple[Account, str], int] = {}
+        for entry in self.entries:
+            key = (entry.account, entry.why)
+            totals[key] = totals.get(key, 0) + entry.blocks
+        return tuple(sorted(((*key, n) for key, n in totals.items()), key=_by_account))
 
     def text(self) -> str:
-        """One paragraph for people."""
+        """One paragraph for people: what is missing, why, and what will move it next."""
         if not self.entries:
             return "Nothing is missing."
-        parts = [f"{_count(self.missing_blocks, 'block')} missing."]
+        blocks, pieces = self.missing_blocks, self.missing_pieces
+        verb = "is" if blocks == 1 else "are"
+        parts = [f"{_count(blocks, 'block')} in {_count(pieces, 'piece')} {verb} missing."]
         for account in Account:
-            chosen = [entry for entry in self.entries if entry.account is account]
-            for why in dict.fromkeys(entry.why for entry in chosen):
-                parts.append(self._sentence([entry for entry in chosen if entry.why == why]))
+            parts += self._sentences([e for e in self.entries if e.account is account])
         if any(entry.account is Account.NOBODY for entry in self.entries):
             parts.append(self._outlook())
         return " ".join(parts)
 
-    def _sentence(self, entries: list[Entry]) -> str:
-        blocks = sum(entry.blocks for entry in entries)
-        moments = [entry.until for entry in entries if entry.until is not None]
-        due = f", {_in(min(moments), self.now)}" if moments else ""
-        return f"{_count(blocks, 'block')}: {entries[0].why}{due}."
+    __str__ = text
+
+    def _sentences(self, entries: list[Entry]) -> list[str]:
+        """What there is to say of one account."""
+        reasons: dict[tuple[str, tuple[LinkId, ...]], list[Entry]] = {}
+        for entry in entries:
+            reasons.setdefault((entry.why, entry.links), []).append(entry)
+        ranked = sorted(reasons.values(), key=_blocks, reverse=True)
+        parts = [self._sentence(alike) for alike in ranked[:MOST_REASONS]]
+        rest = sum(map(_blocks, ranked[MOST_REASONS:]))
+        if rest:
+            parts.append(f"{rest} more for like reasons.")
+        return parts
+
+    def _sentence(self, alike: list[Entry]) -> str:
+        """Entries of one account and reason."""
+        blocks, first = _blocks(alike), alike[0]
+        one = blocks == 1
+        if blocks == self.missing_blocks:
+            subject = "It" if one else "All of them"
+        else:
+            subject = f"{blocks} of them"
+        if first.account in (Account.RECEIVED, Account.REQUESTED):
+            verb = "is" if one else "are"
+        else:
+            verb = "waits:" if one else "wait:"
+        why = self._reason(first, "it" if one else "them")
+        return f"{subject} {verb} {why}{self._due(alike)}."
+
+    def _reason(self, entry: Entry, them: str) -> str:
+        names = self._names(entry.links)
+        if entry.account is Account.NOBODY:
+            return _choked(len(entry.links), names, them)
+        if entry.account is Account.REQUESTED or not names:
+            return entry.why
+        return f"{entry.why} ({names})"
+
+    def _names(self, links: tuple[LinkId, ...]) -> str:
+        names = [str(self.addresses[link]) for link in links if link in self.addresses]
+        shown = names[:MOST_NAMES]
+        if len(names) > MOST_NAMES:
+            shown.append(_count(len(names) - MOST_NAMES, "other"))
+        return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+    def _due(self, alike: list[Entry]) -> str:
+        until = _soonest(alike)
+        if until is None:
+            return ""
+        return f", {_DUE.get(alike[0].account, 'due')} {_in(until, self.now)}"
 
     def _outlook(self) -> str:
         if not self.scheduled:
@@ -106,9 +178,55 @@ class Explanation:
         return f"Next: {what}, {_in(when, self.now)}."
 
 
+class Explanations(dict[InfoHash, Explanation]):
+    """The explanation of each torrent of a session, by info-hash.
+
+    ``str`` of it is a paragraph for each, led by the torrent's info-hash, with an empty line
+    between them.
+    """
+
+    def __str__(self) -> str:
+        return "\n\n".join(f"{name.hex()}: {why.text()}" for name, why in self.items())
+
+
+def _choked(count: int, names: str, them: str) -> str:
+    """Who could send the blocks of NOBODY, if they would; its links are those that choke us."""
+    if not count:
+        return f"no connected peer has {them}"
+    if count == 1:
+        named = f", {names}," if names else ""
+        return f"the only peer that has {them}{named} chokes us, and must unchoke us first"
+    named = f" ({names})" if names else ""
+    return f"the {count} peers that have {them} choke us{named}, and one must unchoke us first"
+
+
+_ORDER = list(Account)
+
+_DUE = {
+    Account.RECEIVED: "tried again",
+    Account.REQUESTED: "due",
+    Account.HELD: "looked at again",
+    Account.FULL: "the first answer due",
+    Account.REFUSED: "asked again",
+}
+
+
+def _by_account(item: tuple[Account, str, int]) -> tuple[int, str]:
+    return _ORDER.index(item[0]), item[1]
+
+
+def _blocks(entries: Iterable[Entry]) -> int:
+    return sum(entry.blocks for entry in entries)
+
+
+def _soonest(entries: Iterable[Entry]) -> float | None:
+    moments = (entry.until for entry in entries if entry.until is not None)
+    return min(moments, default=None)
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _in(when: float, now: float) -> str:
-    return f"due in {max(0.0, when - now):.1f} s"
+    return f"in {max(0.0, when - now):.1f} s"

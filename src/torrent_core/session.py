@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from .accounts import Explanation
+from .accounts import Explanations
 from .actions import Action, Close
 from .admission import Admission
 from .budget import Budget
@@ -125,9 +125,12 @@ class Session:
             None if shaking is None else Deadline(shaking[0], "handshake"),
         )
 
-    def explain(self, now: float) -> dict[InfoHash, Explanation]:
-        """Why each missing block of each torrent is not here yet."""
-        return {name: torrent.explain(now) for name, torrent in self.torrents.items()}
+    def explain(self, now: float) -> Explanations:
+        """Why each missing block of each torrent is not here yet.
+
+        A dictionary by info-hash; ``str`` of it is a paragraph for each torrent.
+        """
+        return Explanations((name, why.explain(now)) for name, why in self.torrents.items())
 
     # --- Torrents ------------------------------------------------------------------------
 

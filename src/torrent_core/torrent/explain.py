@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..accounts import Account, Entry, Explanation
 from ..pieces import ActivePiece, Stage
 from ..pieces.accounts import Accountant
-from ..types import TorrentState
+from ..types import Address, LinkId, TorrentState
 from .checking import CHECK_RETRY
 from .context import Context
 from .dialling import Dialling
@@ -37,14 +37,21 @@ def explain(context: Context, dialling: Dialling, now: float) -> Explanation:
         entries += accountant.inactive(untouched)
     elif untouched:
         entries.append(_idle(context, untouched))
-    return Explanation(context.info_hash, now, context.state, tuple(entries), _scheduled(dialling))
+    return Explanation(
+        context.info_hash,
+        now,
+        context.state,
+        tuple(entries),
+        _scheduled(dialling),
+        _addresses(context, entries),
+    )
 
 
 def _in_storage(context: Context, piece: ActivePiece) -> list[Entry]:
     """A piece that is complete, or that a torrent which stops is storing as far as it is."""
     until = context.timers.get((RETRY, piece.index))
     failed = "" if until is None else ", and its storage failed"
-    why = f"piece {piece.index} is {piece.stage.value}{failed}"
+    why = f"received, piece {piece.index} is {piece.stage.value}{failed}"
     entries = []
     for account, reason, blocks in (
         (Account.RECEIVED, why, piece.received),
@@ -62,6 +69,15 @@ def _idle(context: Context, pieces: int) -> Entry:
     return Entry(Account.HELD, _IDLE_STATES[context.state], blocks, pieces, until=until)
 
 
+def _addresses(context: Context, entries: list[Entry]) -> dict[LinkId, Address]:
+    """Of the links that the entries name; others may be many."""
+    named = dict.fromkeys(link for entry in entries for link in entry.links)
+    states = (link.state for link in context.active.links.values())
+    return {state.link: state.address for state in states if state.link in named}
+
+
 def _scheduled(dialling: Dialling) -> tuple[tuple[float, str], ...]:
-    redial = dialling.book.next_redial()
-    return () if redial is None else ((redial.when, redial.why),)
+    """The next dial, and when the longest of those under way is given up."""
+    book = dialling.book
+    dues = [due for due in (book.next_redial(), book.next_deadline(room=0)) if due is not None]
+    return tuple(sorted((due.when, due.why) for due in dues))
