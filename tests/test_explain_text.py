@@ -134,6 +134,6 @@ def test_the_gist_is_the_same_while_only_time_goes_by(entries: list[Entry], late
     now = explanation(*entries)
     then = [e if e.until is None else attrs.evolve(e, until=e.until + later) for e in entries]
     assert explanation(*then).gist == now.gist
-    assert sum(blocks for _, _, blocks in now.gist) == now.missing_blocks
+    assert sum(entry.blocks for entry in now.reasons) == now.missing_blocks
     more = attrs.evolve(entries[0], blocks=entries[0].blocks + 1) if entries else None
     assert more is None or explanation(more, *entries[1:]).gist != now.gist

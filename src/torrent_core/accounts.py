@@ -100,13 +100,19 @@ class Explanation:
         return _soonest(self.entries)
 
     @property
+    def reasons(self) -> tuple[Entry, ...]:
+        """The entries with those of one account, reason and links made one: account by
+        account, most blocks first."""
+        alike: dict[tuple[Account, str, tuple[LinkId, ...]], list[Entry]] = {}
+        for entry in self.entries:
+            alike.setdefault((entry.account, entry.why, entry.links), []).append(entry)
+        merged = map(_merged, alike.values())
+        return tuple(sorted(merged, key=lambda e: (_ORDER.index(e.account), -e.blocks)))
+
+    @property
     def gist(self) -> tuple[tuple[Account, str, int], ...]:
         """Account, reason and blocks, without the moments: equal while only time goes by."""
-        totals: dict[tuple[Account, str], int] = {}
-        for entry in self.entries:
-            key = (entry.account, entry.why)
-            totals[key] = totals.get(key, 0) + entry.blocks
-        return tuple(sorted(((*key, n) for key, n in totals.items()), key=_by_account))
+        return tuple((entry.account, entry.why, entry.blocks) for entry in self.reasons)
 
     def text(self) -> str:
         """One paragraph for people: what is missing, why, and what will move it next."""
@@ -115,40 +121,35 @@ class Explanation:
         blocks, pieces = self.missing_blocks, self.missing_pieces
         verb = "is" if blocks == 1 else "are"
         parts = [f"{_count(blocks, 'block')} in {_count(pieces, 'piece')} {verb} missing."]
+        reasons = self.reasons
         for account in Account:
-            parts += self._sentences([e for e in self.entries if e.account is account])
-        if any(entry.account is Account.NOBODY for entry in self.entries):
+            parts += self._sentences([e for e in reasons if e.account is account])
+        if any(entry.account is Account.NOBODY for entry in reasons):
             parts.append(self._outlook())
         return " ".join(parts)
 
     __str__ = text
 
-    def _sentences(self, entries: list[Entry]) -> list[str]:
+    def _sentences(self, reasons: list[Entry]) -> list[str]:
         """What there is to say of one account."""
-        reasons: dict[tuple[str, tuple[LinkId, ...]], list[Entry]] = {}
-        for entry in entries:
-            reasons.setdefault((entry.why, entry.links), []).append(entry)
-        ranked = sorted(reasons.values(), key=_blocks, reverse=True)
-        parts = [self._sentence(alike) for alike in ranked[:MOST_REASONS]]
-        rest = sum(map(_blocks, ranked[MOST_REASONS:]))
+        parts = [self._sentence(entry) for entry in reasons[:MOST_REASONS]]
+        rest = sum(entry.blocks for entry in reasons[MOST_REASONS:])
         if rest:
             parts.append(f"{rest} more for like reasons.")
         return parts
 
-    def _sentence(self, alike: list[Entry]) -> str:
-        """Entries of one account and reason."""
-        blocks, first = _blocks(alike), alike[0]
-        one = blocks == 1
-        if blocks == self.missing_blocks:
+    def _sentence(self, entry: Entry) -> str:
+        one = entry.blocks == 1
+        if entry.blocks == self.missing_blocks:
             subject = "It" if one else "All of them"
         else:
-            subject = f"{blocks} of them"
-        if first.account in (Account.RECEIVED, Account.REQUESTED):
+            subject = f"{entry.blocks} of them"
+        if entry.account in (Account.RECEIVED, Account.REQUESTED):
             verb = "is" if one else "are"
         else:
             verb = "waits:" if one else "wait:"
-        why = self._reason(first, "it" if one else "them")
-        return f"{subject} {verb} {why}{self._due(alike)}."
+        why = self._reason(entry, "it" if one else "them")
+        return f"{subject} {verb} {why}{self._due(entry)}."
 
     def _reason(self, entry: Entry, them: str) -> str:
         names = self._names(entry.links)
@@ -165,11 +166,10 @@ class Explanation:
             shown.append(_count(len(names) - MOST_NAMES, "other"))
         return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
-    def _due(self, alike: list[Entry]) -> str:
-        until = _soonest(alike)
-        if until is None:
+    def _due(self, entry: Entry) -> str:
+        if entry.until is None:
             return ""
-        return f", {_DUE.get(alike[0].account, 'due')} {_in(until, self.now)}"
+        return f", {_DUE.get(entry.account, 'due')} {_in(entry.until, self.now)}"
 
     def _outlook(self) -> str:
         if not self.scheduled:
@@ -211,12 +211,13 @@ _DUE = {
 }
 
 
-def _by_account(item: tuple[Account, str, int]) -> tuple[int, str]:
-    return _ORDER.index(item[0]), item[1]
-
-
-def _blocks(entries: Iterable[Entry]) -> int:
-    return sum(entry.blocks for entry in entries)
+def _merged(alike: list[Entry]) -> Entry:
+    if len(alike) == 1:
+        return alike[0]
+    blocks, pieces = sum(entry.blocks for entry in alike), 0
+    for entry in alike:
+        pieces |= entry.pieces
+    return attrs.evolve(alike[0], blocks=blocks, pieces=pieces, within=None, until=_soonest(alike))
 
 
 def _soonest(entries: Iterable[Entry]) -> float | None:
