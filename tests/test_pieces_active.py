@@ -18,8 +18,9 @@ serials = count(1)
 def ask(
     piece: ActivePiece, link: int, block: int, *, deadline: float = 30.0, probe: bool = False
 ) -> RequestInfo:
-    info = RequestInfo(link, piece, block, 0.0, deadline, next(serials), probe)
-    piece.add_request(info)
+    name = piece.block_info(block)
+    info = RequestInfo(link, piece, block, name, 0.0, deadline, next(serials), probe)
+    piece.add_requests([info])
     return info
 
 

@@ -179,11 +179,17 @@ class PeerConnection:
         """BEP 3, request.  While the peer chokes us, only pieces it allowed fast (BEP 6)."""
         self._require(Group.BASE)
         blocks = list(blocks)
-        contains = self._geometry.contains
+        choked, piece_length = self.state.peer_choking, self._geometry.piece_length
+        last = self._geometry.piece_count - 1
         for block in blocks:
-            if block.length > MAX_REQUEST_LENGTH or not contains(*block):
+            index, begin, length = block
+            if 0 <= index < last and 0 <= begin <= piece_length - length:
+                fits = length > 0  # nearly always, and without a call
+            else:
+                fits = self._geometry.contains(index, begin, length)
+            if not fits or length > MAX_REQUEST_LENGTH:
                 raise LocalProtocolError(f"{block} cannot be requested")
-            if self.state.peer_choking and not self.state.allowed_fast >> block.piece & 1:
+            if choked and not self.state.allowed_fast >> index & 1:
                 raise LocalProtocolError(f"{block} requested while the peer chokes us")
         self._outbox.put(wire.encode_requests(blocks))
 

@@ -8,7 +8,7 @@ free: others may have it too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from functools import partial
 from itertools import count
@@ -31,6 +31,8 @@ class RequestInfo:
     piece: ActivePiece
     block: int
     """Index of the block within its piece."""
+    info: BlockInfo
+    """The block as REQUEST names it."""
     sent_at: float
     deadline: float
     """When it counts as lost; fixed when it was sent."""
@@ -42,11 +44,6 @@ class RequestInfo:
     """Later requests to the same link that were answered before this one."""
     overtaken_since: float = 0.0
     """When the first of those was answered."""
-
-    @property
-    def info(self) -> BlockInfo:
-        """The block as REQUEST names it."""
-        return self.piece.block_info(self.block)
 
 
 class Stage(Enum):
@@ -167,6 +164,14 @@ class ActivePiece:
         """The block as REQUEST names it."""
         return BlockInfo(self.index, block * BLOCK_SIZE, self.block_length(block))
 
+    def block_infos(self, blocks: Sequence[int]) -> list[BlockInfo]:
+        """The same of several blocks, in half the time."""
+        index, last = self.index, self.blocks_needed - 1
+        infos = [_named(BlockInfo, (index, b * BLOCK_SIZE, BLOCK_SIZE)) for b in blocks]
+        if last in blocks:
+            infos[blocks.index(last)] = self.block_info(last)
+        return infos
+
     def block_view(self, block: int) -> memoryview:
         """The block's place in the buffer, writable."""
         begin = block * BLOCK_SIZE
@@ -189,15 +194,19 @@ class ActivePiece:
 
     # --- Requests ----------------------------------------------------------------------
 
-    def add_request(self, info: RequestInfo) -> None:
-        """A link has been asked for a block."""
-        held = self.requests.get(info.block)
-        if held is None:
-            self.requests[info.block] = [info]
-        else:
-            held.append(info)
-        if not info.probe:
-            self.add_holder(info)
+    def add_requests(self, infos: Iterable[RequestInfo]) -> None:
+        """Links have been asked for these blocks."""
+        requests, held = self.requests, 0
+        for info in infos:
+            block = info.block
+            if block in requests:
+                requests[block].append(info)
+            else:
+                requests[block] = [info]
+            if not info.probe:
+                held |= 1 << block
+        self.free &= ~held
+        self.released &= ~held
 
     def add_holder(self, info: RequestInfo) -> None:
         """The request keeps others from asking for its block (a probe does not)."""
@@ -297,6 +306,9 @@ class ActivePiece:
 
 
 _Test: TypeAlias = Callable[[RequestInfo], bool]
+_named = tuple.__new__
+"""Makes a named tuple of a tuple; the class itself would call Python code for that."""
+
 _NOBODY: tuple[RequestInfo, ...] = ()
 
 

@@ -9,7 +9,7 @@ engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..budget import Budget
 from ..deadlines import Deadlines
@@ -211,15 +211,15 @@ class ActivePieceManager:
         return void
 
     def request(
-        self, link: LinkRequests, piece: ActivePiece, blocks: list[int], now: float
+        self, link: LinkRequests, piece: ActivePiece, blocks: Sequence[int], now: float
     ) -> list[BlockInfo]:
         """Note that ``link`` is asked for these blocks; returns them as REQUEST names them."""
         base = piece.index * self._geometry.blocks_per_piece
         if not self._deadlines:
             self._last_check = now  # nothing was out that could have been late
-        link.ask(base, piece, blocks, now, self.config.request_timeout)
+        asked = link.ask(base, piece, blocks, now, self.config.request_timeout)
         self.refresh(piece)
-        return [piece.block_info(block) for block in blocks]
+        return asked
 
     def key(self, index: int, begin: int) -> int:
         """The number of a block over the whole torrent."""

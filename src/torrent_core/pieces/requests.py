@@ -8,10 +8,14 @@ its key stays in a bounded ledger until it does, so that a late answer is known 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate, repeat
+
 import attrs
 
 from ..limits import BLOCK_SIZE, INITIAL_PIPELINE, MAX_WITHDRAWN
 from ..linkstate import LinkState
+from ..types import BlockInfo
 from .active import ActivePiece, RequestInfo
 from .pace import ResponseGaps, pipeline_depth
 
@@ -87,29 +91,37 @@ class LinkRequests:
     # --- Asking ------------------------------------------------------------------------
 
     def ask(
-        self, base: int, piece: ActivePiece, blocks: list[int], now: float, slack: float
-    ) -> None:
+        self, base: int, piece: ActivePiece, blocks: Sequence[int], now: float, slack: float
+    ) -> list[BlockInfo]:
         """Note new requests, for ``blocks`` of ``piece``; ``base`` is the key of its first.
+        Returns them as REQUEST names them.
 
         The deadline of each is fixed here and never moves: the time that the queue ahead of
         it takes at the link's rate, plus ``slack``.  Deadlines of one link ascend, so that
         the oldest request is always the first one due: that makes "what is due?" O(1).
         """
-        out = self.out
-        if not out:
+        out, ordinal, probe, serial = self.out, self.state.ordinal, self.snubbed, self._serial
+        deadlines = self._deadlines(len(blocks), now, slack)
+        named = piece.block_infos(blocks)
+        infos = []
+        for block, name, deadline in zip(blocks, named, deadlines, strict=True):
+            serial += 1
+            info = RequestInfo(ordinal, piece, block, name, now, deadline, serial, probe)
+            out[base + block] = info
+            infos.append(info)
+        self._serial = serial
+        piece.add_requests(infos)
+        return named
+
+    def _deadlines(self, count: int, now: float, slack: float) -> list[float]:
+        if not self.out:
             self.last_progress = now
-        ordinal, probe, serial = self.state.ordinal, self.snubbed, self._serial
         rate = self.state.down.value(now)
         # After a long pause a rate is nearly nothing, and would put deadlines off for ever.
         each = min(BLOCK_SIZE / rate, slack) if rate else 0.0
-        deadline = max(self._last_deadline, now + len(out) * each + slack)
-        for block in blocks:
-            serial += 1
-            info = RequestInfo(ordinal, piece, block, now, deadline, serial, probe)
-            out[base + block] = info
-            piece.add_request(info)
-            deadline += each
-        self._serial, self._last_deadline = serial, deadline
+        first = max(self._last_deadline, now + len(self.out) * each + slack)
+        *deadlines, self._last_deadline = accumulate(repeat(each, count), initial=first)
+        return deadlines
 
     def room(self, *, eager: bool) -> int:
         """Requests that may go out now.
