@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from functools import partial
-from itertools import count
+from itertools import islice
 from typing import TypeAlias
 
 import attrs
@@ -177,12 +177,16 @@ class ActivePiece:
         begin = block * BLOCK_SIZE
         return self.buffer[begin : begin + BLOCK_SIZE]
 
+    def free_blocks(self, limit: int) -> Sequence[int]:
+        """The first blocks that are free to be asked for, at most ``limit``."""
+        if self.free == self.all_blocks:  # as of any piece that is opened
+            return range(min(limit, self.blocks_needed))
+        return list(islice(indices(self.free), limit))
+
     def get_needed_blocks(self, max_blocks: int | None = None) -> list[BlockInfo]:
         """Blocks that are free to be asked for, first ones first."""
-        free = indices(self.free)
-        return [
-            self.block_info(block) for block, _ in zip(free, _counted(max_blocks), strict=False)
-        ]
+        limit = self.blocks_needed if max_blocks is None else max_blocks
+        return self.block_infos(self.free_blocks(limit))
 
     def get_contributing_peers(self) -> tuple[int, ...]:
         """Links that sent received blocks, in order of their first block."""
@@ -257,12 +261,13 @@ class ActivePiece:
         bit = 1 << block
         if self.received & bit:
             return None
-        if self.claims.pop(block, None) != link:
+        if not self.claims or self.claims.pop(block, None) != link:
             begin = block * BLOCK_SIZE
             self.buffer[begin : begin + length] = data
         self.received |= bit
-        self.free &= ~bit
-        self.released &= ~bit
+        if self.free & bit:
+            self.free ^= bit
+            self.released &= ~bit
         self.senders[block] = link
         self.last_activity = now
         held = self.requests.pop(block, None)
@@ -310,7 +315,3 @@ _named = tuple.__new__
 """Makes a named tuple of a tuple; the class itself would call Python code for that."""
 
 _NOBODY: tuple[RequestInfo, ...] = ()
-
-
-def _counted(limit: int | None) -> Iterable[int]:
-    return count() if limit is None else range(limit)

@@ -6,7 +6,7 @@ Everything else that comes is judged by ``unasked``.
 from __future__ import annotations
 
 from ..limits import BLOCK_SIZE
-from .active import ActivePiece, RequestInfo, Stage
+from .active import ActivePiece, Stage
 from .asking import Asking
 from .lateness import Lateness
 from .manager import ActivePieceManager
@@ -36,7 +36,7 @@ class Arrivals:
         """Take a block in if this link was asked for exactly it, now or recently."""
         key = self._active.key(index, begin)
         info = link.out.get(key)
-        if info is None or data is None or not _matches(info, begin, len(data)):
+        if info is None or data is None or info.info != (index, begin, len(data)):
             return self._unasked.received(link, key, index, begin, data, now)
         if self._parole.holders and self._parole.is_closed_to(index, link.state.ordinal):
             return self._unasked.in_vain(link, info, "is reserved for another link", now)
@@ -49,8 +49,8 @@ class Arrivals:
         if info.probe:
             self._asking.was_free(info.piece)
         self._asking.touch(link)
-        oldest = next(iter(link.out.values()), info)
-        if oldest.serial < info.serial and self._lateness.is_lost(link, oldest, now):
+        oldest = link.passed_over(info)
+        if oldest is not None and self._lateness.is_lost(link, oldest, now):
             return Outcome(outcome.completed, outcome.duplicates, oldest)
         return outcome
 
@@ -60,7 +60,7 @@ class Arrivals:
         """Where the payload of a block that arrives in parts may go; None: nowhere."""
         key = self._active.key(index, begin)
         info = link.out.get(key)
-        if info is not None and _matches(info, begin, length):
+        if info is not None and info.info == (index, begin, length):
             return self._active.claim(link, info.piece, info.block)
         piece = self._unasked.expected(link, key, index, begin, length)
         return None if piece is None else self._active.claim(link, piece, begin // BLOCK_SIZE)
@@ -83,12 +83,3 @@ class Arrivals:
         active.disown(piece)
         active.refresh(piece)
         return Outcome(piece, duplicates)
-
-
-def _matches(info: RequestInfo, begin: int, length: int) -> bool:
-    if begin % BLOCK_SIZE:
-        return False
-    piece = info.piece
-    if info.block + 1 < piece.blocks_needed:
-        return length == BLOCK_SIZE
-    return length == piece.block_length(info.block)

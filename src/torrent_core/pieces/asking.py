@@ -148,9 +148,8 @@ class Asking:
     def _ask(
         self, link: LinkRequests, piece: ActivePiece, room: int, now: float
     ) -> list[BlockInfo]:
-        blocks = [block for block, _ in zip(indices(piece.free), range(room), strict=False)]
         before = piece.released
-        asked = self._active.request(link, piece, blocks, now)
+        asked = self._active.request(link, piece, piece.free_blocks(room), now)
         if before:
             self._note_reassigned(piece, before)
         return asked

@@ -32,6 +32,7 @@ class LinkRequests:
     """The request book of one link.  Keys are block numbers over the whole torrent."""
 
     __slots__ = (
+        "_gone_below",
         "_last_deadline",
         "_serial",
         "arrived",
@@ -86,6 +87,7 @@ class LinkRequests:
         self.arrived = 0
         """Blocks that came since the pipeline was last paced."""
         self._serial = 0
+        self._gone_below = 1  # no request with a lower serial is out
         self._last_deadline = 0.0
 
     # --- Asking ------------------------------------------------------------------------
@@ -142,6 +144,21 @@ class LinkRequests:
             self.gaps.add(now - self.last_progress)
             self.last_progress = now
         self.arrived += 1
+
+    def passed_over(self, answered: RequestInfo) -> RequestInfo | None:
+        """The oldest request out, if it is older than the one that was just answered.
+
+        An answer in order, as nearly all are, is known by its serial: to look for the first
+        of a dictionary that is emptied from the front costs all that was taken from it.
+        """
+        if answered.serial == self._gone_below:
+            self._gone_below += 1
+            return None
+        oldest = next(iter(self.out.values()), None)
+        if oldest is None or oldest.serial > answered.serial:
+            self._gone_below = answered.serial + 1
+            return None
+        return oldest
 
     def snub(self, now: float) -> None:
         """It was silent for too long: one probe at a time until it delivers."""
