@@ -28,6 +28,7 @@ from torrent_core.limits import BLOCK_SIZE
 from torrent_core.linkstate import LinkState
 from torrent_core.metainfo import Metainfo, TorrentBuilder
 from torrent_core.peer import PeerConnection
+from torrent_core.peer.events import BlocksReceived
 from torrent_core.pieces import PieceManager, PiecePicker
 from torrent_core.rates import Rate
 from torrent_core.torrent import Torrent
@@ -165,8 +166,9 @@ def frame_us(size: int) -> float:
     count = 0
     start = perf_counter()
     for chunk in chunks:
-        for _ in connection.receive(chunk, 0.0):
-            count += 1
+        for event in connection.receive(chunk, 0.0):
+            assert isinstance(event, BlocksReceived)
+            count += len(event.blocks)
     spent = perf_counter() - start
     if count != size // BLOCK_SIZE:
         raise SystemExit(f"{count} blocks came out of {size // BLOCK_SIZE}")

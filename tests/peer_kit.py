@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torrent_core.geometry import Geometry
 from torrent_core.linkstate import LinkState
 from torrent_core.peer.connection import PeerConnection
-from torrent_core.peer.events import BlockReceived, PeerEvent
+from torrent_core.peer.events import BlocksReceived, PeerEvent
 from torrent_core.rates import Rate
 from torrent_core.testing.speech import parse
 from torrent_core.types import Address
@@ -87,12 +87,14 @@ def serving(*, fast: bool = True) -> PeerConnection:
 
 def frozen(events: Iterable[PeerEvent]) -> list[object]:
     """Events with their payload copied, so that they can be kept and compared."""
-    return [
-        (event.index, event.begin, event.length, event.data and bytes(event.data))
-        if isinstance(event, BlockReceived)
-        else event
-        for event in events
-    ]
+    kept: list[object] = []
+    for event in events:
+        if isinstance(event, BlocksReceived):
+            assert event.blocks
+            kept += [(*where, data and bytes(data)) for *where, data in event.blocks]
+        else:
+            kept.append(event)
+    return kept
 
 
 def pieces_of(data: bytes, cuts: Iterable[int]) -> list[bytes]:

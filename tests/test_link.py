@@ -11,7 +11,7 @@ from peer_kit import GEOMETRY, Sink, frozen, honest_messages, make_state, parse,
 from torrent_core.errors import LocalProtocolError
 from torrent_core.limits import HANDSHAKE_TIMEOUT, IDLE_TIMEOUT
 from torrent_core.link import DEFAULT_RESERVED, Link
-from torrent_core.peer.events import BlockReceived, Fault, HandshakeDone, PeerEvent, PiecesGained
+from torrent_core.peer.events import BlocksReceived, Fault, HandshakeDone, PeerEvent, PiecesGained
 from torrent_core.peer.states import Phase
 from torrent_core.types import CloseReason
 from torrent_core.wire import handshake as shake
@@ -272,4 +272,4 @@ def test_a_block_under_way_can_be_detached() -> None:
     block = wire.encode(wire.Piece(0, 0, bytes(100)))
     list(link.receive(greeting() + block[:50], 5.0))
     link.detach_block()
-    assert list(link.receive(block[50:], 5.0)) == [BlockReceived(0, 0, 100, None)]
+    assert list(link.receive(block[50:], 5.0)) == [BlocksReceived([(0, 0, 100, None)])]

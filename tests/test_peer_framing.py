@@ -19,7 +19,7 @@ from torrent_core.errors import WireError
 from torrent_core.geometry import Geometry
 from torrent_core.limits import MAX_EXTENDED_MESSAGE, MAX_REQUEST_LENGTH
 from torrent_core.peer.connection import PeerConnection
-from torrent_core.peer.events import BlockReceived, Fault
+from torrent_core.peer.events import BlocksReceived, Fault, Unchoked
 from torrent_core.types import CloseReason
 from torrent_core.wire import messages as wire
 
@@ -107,11 +107,11 @@ def test_the_sink_is_asked_once_for_each_cut_block_and_for_no_other(
     from_sink = []
     for chunk in pieces_of(b"".join(map(wire.encode, messages)), where):
         for event in peer.receive(chunk, 0.0):
-            if isinstance(event, BlockReceived):
-                assert event.data is not None
-                if event.data.obj is not chunk:
-                    from_sink.append((event.index, event.begin, event.length))
-                    assert event.data.obj is sink.buffers[len(from_sink) - 1]
+            for *where, data in event.blocks if isinstance(event, BlocksReceived) else ():
+                assert data is not None
+                if data.obj is not chunk:
+                    from_sink.append(tuple(where))
+                    assert data.obj is sink.buffers[len(from_sink) - 1]
     assert from_sink == sink.opened
 
 
@@ -123,20 +123,26 @@ def block(index: int = 0, begin: int = 0, length: int = 16384) -> bytes:
     return wire.encode(wire.Piece(index, begin, payload))
 
 
+def only_block(peer: PeerConnection, data: bytes | bytearray) -> memoryview | None:
+    """The payload of the one block that comes of this input."""
+    (event,) = peer.receive(data, 0.0)
+    assert isinstance(event, BlocksReceived)
+    ((_, _, _, view),) = event.blocks
+    return view
+
+
 def test_a_whole_block_is_a_view_on_the_input() -> None:
     data = bytearray(block())
-    (event,) = make_peer().receive(data, 0.0)
-    assert isinstance(event, BlockReceived)
-    assert event.data is not None
-    assert event.data.obj is data
+    view = only_block(make_peer(), data)
+    assert view is not None
+    assert view.obj is data
 
 
 def test_a_block_of_the_last_piece_is_a_view_on_the_input() -> None:
     data = bytearray(block(index=2, begin=16384, length=20_000 - 16384))
-    (event,) = make_peer().receive(data, 0.0)
-    assert isinstance(event, BlockReceived)
-    assert event.data is not None
-    assert event.data.obj is data
+    view = only_block(make_peer(), data)
+    assert view is not None
+    assert view.obj is data
 
 
 @pytest.mark.parametrize("cut", [13, 14, 1000, 16396])
@@ -146,10 +152,9 @@ def test_an_incomplete_block_goes_to_the_sink_once_its_header_is_in(cut: int) ->
     assert list(peer.receive(data[:cut], 0.0)) == []
     assert sink.opened == [(0, 0, 16384)]
     assert sink.buffers[0][: cut - 13] == data[13:cut]
-    (event,) = peer.receive(data[cut:], 0.0)
-    assert isinstance(event, BlockReceived)
-    assert event.data is not None
-    assert event.data.obj is sink.buffers[0]
+    view = only_block(peer, data[cut:])
+    assert view is not None
+    assert view.obj is sink.buffers[0]
     assert sink.buffers[0] == data[13:]
 
 
@@ -162,11 +167,24 @@ def test_a_block_whose_header_is_cut_needs_no_sink_when_its_payload_is_not() -> 
     assert sink.opened == []
 
 
+def test_blocks_that_follow_one_upon_the_other_come_together() -> None:
+    sink, data = Sink(), block()
+    peer = make_peer(sink=sink)
+    list(peer.receive(data[:5000], 0.0))
+    stream = data[5000:] + block(begin=16384) + wire.encode(wire.Unchoke()) + block(1) + data[:13]
+    events = list(peer.receive(stream, 0.0))
+    runs = [
+        [where[:2] for *where, _ in event.blocks] if isinstance(event, BlocksReceived) else event
+        for event in events
+    ]
+    assert runs == [[[0, 0], [0, 16384]], Unchoked(), [[1, 0]]]
+
+
 def test_a_block_that_the_sink_refuses_comes_without_data() -> None:
     peer = make_peer(sink=Sink(refuse=True))
     data = block() + wire.encode(wire.Have(1))
     events = [*peer.receive(data[:5000], 0.0), *peer.receive(data[5000:], 0.0)]
-    assert events[0] == BlockReceived(0, 0, 16384, None)
+    assert events[0] == BlocksReceived([(0, 0, 16384, None)])
     assert len(events) == 2
 
 
@@ -177,7 +195,7 @@ def test_a_detached_block_is_not_written_to_and_comes_without_data() -> None:
     peer.detach_block()
     kept = bytes(sink.buffers[0])
     sink.buffers[0].clear()  # the owner may use the memory as it likes
-    assert list(peer.receive(data[5000:], 0.0)) == [BlockReceived(0, 0, 16384, None)]
+    assert list(peer.receive(data[5000:], 0.0)) == [BlocksReceived([(0, 0, 16384, None)])]
     assert kept[:4987] == data[13:5000]
 
 

@@ -1,7 +1,8 @@
 """What a connection tells the torrent, one value per thing that happened.
 
-``receive`` yields these in wire order, each before the next message is looked at.  Buffers
-inside them are valid until the iteration is resumed.
+``receive`` yields these in wire order, each before the next message is looked at; only blocks
+that follow one upon the other come together.  Buffers inside them are valid until the
+iteration is resumed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class BlockSink(Protocol):
     ) -> memoryview | None:
         """A place of exactly ``length`` bytes for the block, or None to have it dropped.
 
-        The view is this link's alone until ``BlockReceived`` has been yielded or
+        The view is this link's alone until its ``Block`` has been yielded or
         ``detach_block()`` was called.  The range lies inside the torrent; whether it was
         ever asked for is for the sink to judge.
         """
@@ -34,15 +35,17 @@ class BlockSink(Protocol):
 # --- Frequent ------------------------------------------------------------------------------
 
 
-@attrs.define
-class BlockReceived:  # not frozen like the rest: one is made per block, in half the time
-    """BEP 3, piece.  ``data`` is a view on the input when the payload came in one, else the
-    sink's view, or None when that refused or was detached.  ``length`` is in bytes."""
+Block: TypeAlias = tuple[int, int, int, memoryview | None]
+"""BEP 3, piece: index, begin, length in bytes, data.  The last is a view on the input when the
+payload came in one, else the sink's view, or None when that refused or was detached.  A plain
+tuple, since nothing is made more often."""
 
-    index: int
-    begin: int
-    length: int
-    data: memoryview | None
+
+@attrs.frozen
+class BlocksReceived:
+    """Blocks that came one upon the other, in one input; at least one."""
+
+    blocks: list[Block]
 
 
 @attrs.frozen
@@ -158,7 +161,7 @@ class Fault:
 
 
 PeerEvent: TypeAlias = (
-    BlockReceived
+    BlocksReceived
     | PiecesGained
     | UploadRequested
     | UploadCancelled

@@ -26,7 +26,7 @@ from ..wire.messages import (
     check_length,
     max_message_length,
 )
-from .events import BlockReceived, BlockSink, PeerEvent
+from .events import Block, BlockSink, BlocksReceived, PeerEvent
 
 Handler: TypeAlias = Callable[[memoryview], PeerEvent | None]
 """Takes the fields of a message whose length is right; raises WireError for what they say."""
@@ -88,26 +88,19 @@ class Framer:
 
         Raises WireError at the first that breaks the protocol, after all that came before it.
         """
-        # Nearly everything that ever comes is a whole block of a piece that is not the last.
-        # These are dealt with in the loop, where each call saved counts; ``_act`` would do
-        # for them too, and does for all else.
         at, end = 0, len(data)
-        unpack, add_bytes = PIECE_HEADER.unpack_from, self._state.down.add
-        last, piece_length = self._geometry.piece_count - 1, self._geometry.piece_length
+        blocks: list[Block] = []
         if self._tail or self._arriving is not None:
             at, event = self._resume(data, now)
-            if event is not None:
+            if isinstance(event, BlocksReceived):
+                blocks = event.blocks
+            elif event is not None:
                 yield event
         while at < end:
-            if end - at > _HEADER and data[at + _PREFIX] == PIECE:
-                length, _, index, begin = unpack(data, at)
-                stop, size = at + _PREFIX + length, length - PIECE_OVERHEAD
-                fits = index < last and begin + size <= piece_length
-                if fits and stop <= end and 0 < size <= MAX_REQUEST_LENGTH:
-                    at = stop
-                    add_bytes(size, now)
-                    yield BlockReceived(index, begin, size, data[stop - size : stop])
-                    continue
+            at = self._whole_blocks(data, at, blocks, now)
+            if blocks:
+                yield BlocksReceived(blocks)
+                blocks = []
             ready = at + self._need(data[at : at + _WITH_ID])
             if ready > end:
                 break
@@ -115,7 +108,33 @@ class Framer:
             at = ready + taken
             if event is not None:
                 yield event
+        if blocks:
+            yield BlocksReceived(blocks)
         self._tail += data[at:]
+
+    def _whole_blocks(self, data: memoryview, at: int, blocks: list[Block], now: float) -> int:
+        """Take the whole blocks that lie at ``at``, one upon the other; returns where they end.
+
+        Nearly everything that ever comes is a whole block of a piece that is not the last.
+        ``_act`` would do for these too, and does for all else.
+        """
+        end, payload = len(data), 0
+        unpack = PIECE_HEADER.unpack_from
+        last, piece_length = self._geometry.piece_count - 1, self._geometry.piece_length
+        while end - at > _HEADER:
+            length, message_id, index, begin = unpack(data, at)
+            size = length - PIECE_OVERHEAD
+            stop = at + _HEADER + size
+            if message_id != PIECE or stop > end or not 0 < size <= MAX_REQUEST_LENGTH:
+                break
+            if index >= last or begin + size > piece_length:
+                break
+            blocks.append((index, begin, size, data[stop - size : stop]))
+            payload += size
+            at = stop
+        if payload:
+            self._state.down.add(payload, now)
+        return at
 
     def detach(self) -> None:
         """Write no more to the sink's view; the rest of that block is dropped."""
@@ -159,7 +178,7 @@ class Framer:
             raise WireError(f"block of {size} bytes at {begin} of piece {index}", "piece")
         if len(rest) >= size:
             self._state.down.add(size, now)
-            return size, BlockReceived(index, begin, size, rest[:size])
+            return size, BlocksReceived([(index, begin, size, rest[:size])])
         target = self._sink.open_block(self._state, index, begin, size)
         self._arriving = _Arriving(index, begin, size, target)
         return self._arriving.fill(rest), None
@@ -191,7 +210,8 @@ class Framer:
             return taken, None
         self._arriving = None
         self._state.down.add(block.length, now)
-        return taken, BlockReceived(block.index, block.begin, block.length, block.target)
+        done = (block.index, block.begin, block.length, block.target)
+        return taken, BlocksReceived([done])
 
 
 def _bounds(geometry: Geometry) -> list[tuple[int, int]]:

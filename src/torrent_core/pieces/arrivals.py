@@ -5,6 +5,9 @@ Everything else that comes is judged by ``unasked``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
 from ..limits import BLOCK_SIZE
 from .active import ActivePiece, Stage
 from .asking import Asking
@@ -14,6 +17,9 @@ from .outcome import USED, Outcome
 from .parole import Parole
 from .requests import LinkRequests
 from .unasked import Unasked
+
+Block: TypeAlias = tuple[int, int, int, memoryview | None]
+"""Index, begin, length, data: as the connection hands it up (``peer.events``)."""
 
 
 class Arrivals:
@@ -33,26 +39,48 @@ class Arrivals:
     def block_received(
         self, link: LinkRequests, index: int, begin: int, data: memoryview | None, now: float
     ) -> Outcome:
-        """Take a block in if this link was asked for exactly it, now or recently."""
-        key = self._active.key(index, begin)
-        info = link.out.get(key)
-        if info is None or data is None or info.info != (index, begin, len(data)):
-            return self._unasked.received(link, key, index, begin, data, now)
-        if self._parole.holders and self._parole.is_closed_to(index, link.state.ordinal):
-            return self._unasked.in_vain(link, info, "is reserved for another link", now)
-        del link.out[key]
-        if now > link.last_progress or link.snubbed or link.rejections:
-            self._lateness.progressed(link, now)
-        else:  # not the first of this input
-            link.arrived += 1
-        outcome = self._take(info.piece, info.block, data, link, now)
-        if info.probe:
-            self._asking.was_free(info.piece)
-        self._asking.touch(link)
-        oldest = link.passed_over(info)
-        if oldest is not None and self._lateness.is_lost(link, oldest, now):
-            return Outcome(outcome.completed, outcome.duplicates, oldest)
-        return outcome
+        """Take one block in; what is to be done now."""
+        block = (index, begin, 0 if data is None else len(data), data)
+        for _, outcome in self.blocks_received(link, (block,), now):
+            return outcome
+        return USED
+
+    def blocks_received(
+        self, link: LinkRequests, blocks: Iterable[Block], now: float
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Take each block in, if this link was asked for exactly it, now or recently.
+
+        Each is (index, begin, length, data); ``data`` None: it was not kept.  Yields the
+        length of a block from which something follows, and what, before it looks at the next.
+        """
+        out, parole, per_piece = link.out, self._parole.holders, self._active.blocks_per_piece
+        is_touched = False
+        for index, begin, length, data in blocks:
+            key = index * per_piece + begin // BLOCK_SIZE
+            info = out.get(key)
+            if info is None or data is None or info.info != (index, begin, length):
+                yield length, self._unasked.received(link, key, index, begin, data, now)
+                continue
+            if parole and self._parole.is_closed_to(index, link.state.ordinal):
+                why = "is reserved for another link"
+                yield length, self._unasked.in_vain(link, info, why, now)
+                continue
+            del out[key]
+            if now > link.last_progress or link.snubbed or link.rejections:
+                self._lateness.progressed(link, now)
+            else:  # not the first of this input
+                link.arrived += 1
+            outcome = self._take(info.piece, info.block, data, link, now)
+            if info.probe:
+                self._asking.was_free(info.piece)
+            if not is_touched:
+                is_touched = True
+                self._asking.touch(link)
+            oldest = link.passed_over(info)
+            if oldest is not None and self._lateness.is_lost(link, oldest, now):
+                outcome = Outcome(outcome.completed, outcome.duplicates, oldest)
+            if outcome is not USED:
+                yield length, outcome
 
     def open_block(
         self, link: LinkRequests, index: int, begin: int, length: int

@@ -33,6 +33,7 @@ class RequestScheduler:
         "_releases",
         "active",
         "block_received",
+        "blocks_received",
         "fill",
         "next_dirty",
         "open_block",
@@ -54,6 +55,7 @@ class RequestScheduler:
         arrivals = Arrivals(active, self.parole, asking, self._lateness)
         # Verbs of the parts, once a block or a step: no call of ours in between.
         self.block_received = arrivals.block_received
+        self.blocks_received = arrivals.blocks_received
         self.open_block = arrivals.open_block
         self.fill = asking.fill
         self.next_dirty = asking.next_dirty

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from ..actions import BlocksReassigned, BlocksReleased
 from ..limits import MAX_UNSOLICITED_BLOCKS
 from ..linkstate import LinkState
-from ..peer.events import BlockReceived, PiecesGained, RequestRejected
-from ..pieces import USED, Outcome, Released, RequestInfo
+from ..peer.events import BlocksReceived, PiecesGained, RequestRejected
+from ..pieces import Outcome, Released, RequestInfo
 from ..types import BlockInfo, CloseReason, ReleaseCause
 from .context import Context
 from .finishing import Finishing, waste
@@ -38,23 +38,23 @@ class Downloads:
         """Another link was first with the block that this one is writing."""
         self.links.live(ordinal).wire.detach_block()
 
-    def block_received(self, link: TorrentLink, event: BlockReceived) -> None:
+    def blocks_received(self, link: TorrentLink, event: BlocksReceived) -> None:
         """BEP 3, piece."""
         context = self._context
-        outcome = context.scheduler.block_received(
-            link.requests, event.index, event.begin, event.data, context.now
-        )
-        if outcome is not USED:
-            self._act_on(link, event, outcome)
+        outcomes = context.scheduler.blocks_received(link.requests, event.blocks, context.now)
+        for length, outcome in outcomes:
+            self._act_on(link, length, outcome)
+            if link.gone:
+                return
 
-    def _act_on(self, link: TorrentLink, event: BlockReceived, outcome: Outcome) -> None:
+    def _act_on(self, link: TorrentLink, length: int, outcome: Outcome) -> None:
         for other in outcome.duplicates:
             self._cancel(other.link, [other.info])
         if outcome.lost is not None:
             lost = (outcome.lost,)
             self._report(Released(link.state, ReleaseCause.OVERTAKEN, lost, True))
         if outcome.waste:
-            waste(self._context, link.id, outcome.waste, event.length)
+            waste(self._context, link.id, outcome.waste, length)
             if link.requests.unsolicited > MAX_UNSOLICITED_BLOCKS:
                 self.close(link, CloseReason.UNSOLICITED_DATA)
         if outcome.completed is not None:

@@ -235,7 +235,7 @@ class Torrent:
     def _peer_table(self) -> dict[type, Callable[[TorrentLink, Any], None]]:
         downloads, uploads = self._downloads, self._uploads
         return {
-            peer.BlockReceived: downloads.block_received,
+            peer.BlocksReceived: downloads.blocks_received,
             peer.PiecesGained: self._gained,
             peer.UploadRequested: uploads.requested,
             peer.UploadCancelled: _nothing,
