@@ -106,11 +106,24 @@ def test_a_malformed_answer_to_a_withdrawn_request_settles_nothing(begin: int, l
     swarm = Swarm(1, 2)
     peer = swarm.join()
     swarm.tick()
-    ledger = dict(peer.book.withdrawn)
+    ledger = list(peer.book.withdrawn)
     outcome = swarm.received(peer, BlockInfo(0, begin, length), memoryview(bytes(length)))
     assert outcome.waste == "was not asked for"
-    assert peer.book.withdrawn == ledger
+    assert list(peer.book.withdrawn) == ledger
     assert peer.book.snubbed
+
+
+def test_each_input_of_use_forgives_one_block_that_nobody_asked_for() -> None:
+    swarm = Swarm(2, 4)
+    peer = swarm.join()
+    strange = BlockInfo(1, 3 * BLOCK_SIZE, BLOCK_SIZE)
+    for _ in range(3):
+        swarm.receive(peer, strange)
+    assert peer.book.unsolicited == 3
+    for left in (2, 1, 0, 0):
+        swarm.now += 0.1
+        swarm.deliver(peer)
+        assert peer.book.unsolicited == left
 
 
 @pytest.mark.parametrize("index", [1, 5])

@@ -133,7 +133,25 @@ class SchedulerMachine(RuleBasedStateMachine):
     def deliver(self, peer: Peer, info: BlockInfo) -> None:
         before = peer.book.unsolicited
         self.swarm.deliver(peer, info)
-        assert peer.book.unsolicited == before
+        assert peer.book.unsolicited <= before
+
+    @rule(pick=choice, which=choice)
+    def cross_with_a_choke(self, pick: int, which: int) -> None:
+        """A block that was on its way when the request for it became void comes in."""
+        crossing = [
+            (peer, key)
+            for peer in self.peers
+            if peer.arriving is None
+            for key in peer.book.withdrawn
+            if key not in peer.book.out and not peer.book.withdrawn.owed(key)
+        ]
+        if crossing:
+            peer, key = crossing[which % len(crossing)]
+            piece, block = divmod(key, BLOCKS)
+            begin, size = block * BLOCK_SIZE, self.swarm.geometry.piece_size(piece)
+            length = min(BLOCK_SIZE, size - begin)
+            if length > 0:
+                self.deliver(peer, BlockInfo(piece, begin, length))
 
     @rule(pick=choice, which=choice)
     def half_a_block(self, pick: int, which: int) -> None:

@@ -59,8 +59,31 @@ def test_a_choke_without_bep_6_drops_all_requests_for_others_to_take() -> None:
     assert not released.cancel
     assert len(released.requests) == 2
     assert owner.book.out == {}
-    assert owner.book.withdrawn == {}
     assert blocks_of(idle.live) == [(0, 0), (0, 1)]
+
+
+def test_a_block_on_its_way_when_a_choke_without_bep_6_comes_is_used() -> None:
+    swarm, owner, idle = not_endgame()
+    swarm.choke(owner)
+    outcome = swarm.deliver(owner, FIRST)
+    assert [info.link for info in outcome.duplicates] == [idle.ordinal]
+    assert owner.book.unsolicited == 0
+    assert owner.live == []
+    assert swarm.receive(owner, FIRST).waste == "was not asked for"
+    assert owner.book.unsolicited == 1
+
+
+def test_a_block_dropped_by_a_choke_and_asked_for_again_is_owed_one_answer() -> None:
+    swarm, owner, idle = not_endgame()
+    swarm.leave(idle)
+    swarm.choke(owner)
+    swarm.unchoke(owner)
+    assert owner.live == [FIRST, SECOND]
+    assert not any(owner.book.withdrawn.owed(key) for key in owner.book.withdrawn)
+    assert swarm.deliver(owner, FIRST) == USED
+    assert owner.live == [SECOND]
+    assert swarm.receive(owner, FIRST).waste == "came too late"
+    assert owner.book.unsolicited == 0
 
 
 def test_a_choke_with_bep_6_keeps_each_request_until_it_is_answered() -> None:
@@ -232,7 +255,7 @@ def test_a_reject_of_a_withdrawn_request_settles_that_one() -> None:
     swarm.reject(peer, SECOND)
     assert list(peer.book.withdrawn) == [0]
     swarm.reject(peer, FIRST)
-    assert peer.book.withdrawn == {}
+    assert list(peer.book.withdrawn) == []
     assert peer.live == [FIRST]  # the probe, which is owed an answer of its own
 
 

@@ -1,9 +1,9 @@
 """What is asked of one link: requests out, requests withdrawn, and how long it may take.
 
 A request leaves ``out`` in exactly one of three ways.  *Settled*: the block or its REJECT
-came.  *Withdrawn*: we gave it up (timeout, snub, CANCEL) while the peer may still answer;
-its key stays in a bounded ledger until it does, so that a late answer is known as ours.
-*Dropped*: the peer is sure not to answer (CHOKE without BEP 6, the link closed).
+came.  *Withdrawn*: we gave it up (timeout, snub, CANCEL) while the peer may still answer.
+*Void*: a CHOKE without BEP 6 dropped it, though its block may be on its way.  Keys of the
+latter two stay in a bounded ``Ledger``, so that a late answer is known as ours.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from itertools import accumulate, repeat
 
 import attrs
 
-from ..limits import BLOCK_SIZE, INITIAL_PIPELINE, MAX_WITHDRAWN
+from ..limits import BLOCK_SIZE, INITIAL_PIPELINE
 from ..linkstate import LinkState
 from ..types import BlockInfo
 from .active import ActivePiece, RequestInfo
+from .ledger import Ledger
 from .pace import ResponseGaps, pipeline_depth
 
 
@@ -58,8 +59,8 @@ class LinkRequests:
         self.state = state
         self.out: dict[int, RequestInfo] = {}
         """Requests out by key, oldest first."""
-        self.withdrawn: dict[int, int] = {}
-        """Requests given up that may still be answered: how many by key, oldest first."""
+        self.withdrawn = Ledger()
+        """Requests no longer out that may still be answered."""
         self.current: ActivePiece | None = None
         """The piece this link works on, while it has blocks to ask for."""
         self.claim: tuple[ActivePiece, int] | None = None
@@ -80,7 +81,7 @@ class LinkRequests:
         self.resting: Refusal | None = None
         """It rejects whatever is asked: the whole link is left alone for a while."""
         self.unsolicited = 0
-        """Blocks it sent that nobody asked for."""
+        """Blocks it sent that nobody asked for; each input with one of use forgives one."""
         self.gaps = ResponseGaps()
         self.last_progress = now
         """When it last delivered, or was asked after having nothing to do."""
@@ -140,6 +141,9 @@ class LinkRequests:
         """A block that was asked for came: the link is alive, and may be given one more."""
         self.rejections = 0
         self.resting = None
+        # Who wastes no more than he is worth is a poor peer, and no hostile one.
+        if self.unsolicited:
+            self.unsolicited -= 1
         if now > self.last_progress:
             self.gaps.add(now - self.last_progress)
             self.last_progress = now
@@ -192,19 +196,7 @@ class LinkRequests:
     def withdraw(self, key: int) -> None:
         """Move a request from ``out`` to the ledger."""
         del self.out[key]
-        self.withdrawn[key] = self.withdrawn.get(key, 0) + 1
-        if len(self.withdrawn) > MAX_WITHDRAWN:
-            del self.withdrawn[next(iter(self.withdrawn))]
-
-    def answered_late(self, key: int) -> None:
-        """One of the withdrawn requests for this key, if any, is answered after all.
-
-        A silent link is probed for the same block again and again, and owes an answer to
-        each of these requests (BEP 6).
-        """
-        count = self.withdrawn.pop(key, 0)
-        if count > 1:
-            self.withdrawn[key] = count - 1
+        self.withdrawn.withdraw(key)
 
     @property
     def answers(self) -> int:

@@ -90,18 +90,20 @@ class RequestScheduler:
         self.touch(link)
 
     def choked(self, link: LinkRequests) -> Released:
-        """The peer chokes us.  Without BEP 6 it drops all requests; with it, each is
-        still answered by PIECE or REJECT."""
+        """The peer chokes us.  Without BEP 6 it drops all requests, though blocks may be on
+        their way; with it, each is still answered by PIECE or REJECT."""
         void = [] if link.state.fast else self.active.clear_requests_for_peer(link.state.ordinal)
+        for info in void:
+            link.withdrawn.void(self.active.key_of(info))
         return self._releases.released(link, ReleaseCause.CHOKED, void, cancel=False)
 
     def rejected(self, link: LinkRequests, index: int, begin: int, now: float) -> Released:
         """The peer will not answer a request (BEP 6): settles exactly that one."""
         key = self.active.key(index, begin)
         info = link.out.get(key)
-        if info is None or key in link.withdrawn:
+        if info is None or link.withdrawn.owed(key):
             # Given up and asked for again, a block is owed two answers, the older one first.
-            link.answered_late(key)
+            link.withdrawn.answered(key)
             return self._releases.released(link, ReleaseCause.REJECTED, [], cancel=False)
         self.active.forget(info)
         # A REJECT that only follows from a choke says nothing about the piece.

@@ -53,7 +53,7 @@ class Unasked:
         detached, link.detached = link.detached, None
         info = link.out.get(key)
         # Of two answers owed, to a request given up and to one sent since, the older is first.
-        if info is not None and data is None and key == detached and key not in link.withdrawn:
+        if info is not None and data is None and key == detached and not link.withdrawn.owed(key):
             return self.in_vain(link, info, "came while its piece was started over", now)
         self._active.unclaim(link)
         late = key in link.withdrawn and self._is_block(index, begin, data)
@@ -61,7 +61,7 @@ class Unasked:
         if data is not None:
             piece = self.expected(link, key, index, begin, len(data))
         if late:
-            link.answered_late(key)
+            link.withdrawn.answered(key)
             self._lateness.progressed(link, now)
             self._asking.touch(link)
         else:
