@@ -13,6 +13,7 @@ from torrent_core.limits import (
     MAX_REFUSAL_BACKOFF,
     MAX_REJECTIONS,
     MIN_PIPELINE,
+    PIPELINE_SECONDS,
     REFUSAL_BACKOFF,
     REQUEST_TIMEOUT,
 )
@@ -82,6 +83,63 @@ def test_growth_stops_at_what_the_rate_calls_for() -> None:
         link.pace(block / 10)
     assert link.depth == pytest.approx(30, abs=2)
     assert link.low_water == link.depth * 3 // 4
+
+
+def test_in_slow_start_the_rate_is_no_bound_and_afterwards_it_is() -> None:
+    """A rate needs a second to show; a quick link must not wait for that."""
+    link = make_link()
+    link.ask(0, ActivePiece(0, 4 * BLOCK_SIZE), [0, 1], 0.0, 30.0)
+    for count, depth in ((2, 4), (4, 8), (8, 16)):
+        link.arrived = count
+        link.pace(0.1)
+        assert link.depth == depth
+    link.pace(PIPELINE_SECONDS - 0.01)
+    assert link.depth == 16
+    link.pace(PIPELINE_SECONDS)
+    assert link.depth == MIN_PIPELINE
+
+
+def test_slow_start_keeps_to_the_queue_that_the_peer_admits() -> None:
+    link = make_link(reqq=5)
+    link.ask(0, ActivePiece(0, 4 * BLOCK_SIZE), [0, 1], 0.0, 30.0)
+    link.arrived = 100
+    link.pace(0.1)
+    assert link.depth == 5
+
+
+@pytest.mark.parametrize(("idle", "restarts"), [(60.0, True), (0.1, False)])
+def test_slow_start_begins_anew_when_the_rate_is_forgotten(idle: float, restarts: bool) -> None:
+    link = make_link()
+    for tenth in range(101):
+        link.state.down.add(BLOCK_SIZE, tenth / 10)
+    now = 10.0 + idle
+    link.pace(now)
+    link.ask(0, ActivePiece(0, 4 * BLOCK_SIZE), [0], now, 30.0)
+    link.arrived = 400
+    link.pace(now + 0.1)
+    assert (link.depth == MIN_PIPELINE + 400) is restarts
+
+
+@given(
+    gaps=st.lists(st.floats(0.01, 5.0), min_size=1, max_size=40),
+    batches=st.lists(st.integers(1, 9), min_size=40, max_size=40),
+)
+def test_a_pipeline_never_holds_more_than_slow_start_or_the_rate_allow(
+    gaps: list[float], batches: list[int]
+) -> None:
+    link, now, came = make_link(), 0.0, 0
+    link.ask(0, ActivePiece(0, 4 * BLOCK_SIZE), [0, 1], 0.0, 30.0)
+    for gap, batch in zip(gaps, batches, strict=False):
+        now += gap
+        for _ in range(batch):
+            link.state.down.add(BLOCK_SIZE, now)
+            link.delivered(now)
+        came += batch
+        link.pace(now)
+        by_rate = pipeline_depth(link.state.down.value(now))
+        assert link.depth <= MIN_PIPELINE + came
+        assert now < PIPELINE_SECONDS or link.depth <= by_rate
+        assert MIN_PIPELINE <= link.depth <= MAX_PIPELINE
 
 
 def test_a_full_pipeline_asks_again_only_at_the_low_water_mark() -> None:

@@ -143,6 +143,24 @@ def test_depth_follows_the_rate(rate: float, low: int, high: int) -> None:
     assert low <= most <= high
 
 
+@pytest.mark.parametrize("wait", [0.0, 5.0])
+def test_a_fast_link_is_at_its_depth_after_a_few_round_trips_however_late_it_unchokes(
+    wait: float,
+) -> None:
+    """It once asked for two blocks a round trip until its rate had been measured."""
+
+    class Late(Seed):
+        def on_interested(self) -> None:
+            self.world.at(self.world.now + wait, self.unchoke)
+
+    rate, latency = 10_000_000, 0.05
+    swarm = Swarm(16 * 1024 * KIB, 256 * KIB)
+    swarm.join(Late, rate=rate, latency=latency)
+    swarm.finish()
+    round_trips = (swarm.now - wait - len(swarm.payload) / rate) / (2 * latency)
+    assert round_trips <= 7
+
+
 @pytest.mark.parametrize(("reqq", "most"), [(1, 1), (5, 5), (0, 9), (-5, 9), (2**32 + 1, 9)])
 def test_the_queue_a_peer_admits_only_lowers_the_depth(reqq: int, most: int) -> None:
     swarm = Swarm(200 * BLOCK)

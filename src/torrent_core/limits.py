@@ -13,10 +13,7 @@ MAX_REQUEST_LENGTH = 16 * 1024
 """Largest block we serve (lt: default_block_size; larger requests are rejected)."""
 
 MIN_PIPELINE = 2
-"""Floor of requests out on a link (lt: min_request_queue 2)."""
-
-INITIAL_PIPELINE = 4
-"""First depth of a new link, before its rate is known (lt starts at 4)."""
+"""Floor of requests out on a link, and where slow start begins (lt: min_request_queue 2)."""
 
 MAX_PIPELINE = 500
 """Most requests out on one link (lt: max_out_request_queue 500)."""

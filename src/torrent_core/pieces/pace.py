@@ -2,7 +2,9 @@
 
 1. Depth follows rate: so many requests out as the link delivers in ``PIPELINE_SECONDS``,
    between ``MIN_PIPELINE`` and ``MAX_PIPELINE``.  A credible ``reqq`` (BEP 10) only lowers
-   it, even below the floor: the peer drops or rejects what is above.
+   it, even below the floor: the peer drops or rejects what is above.  A link that has no
+   rate yet, or none any longer, starts at the floor and grows by one per block, which
+   doubles it every round trip as TCP's slow start does (RFC 5681).
 2. Patience follows the link's own gaps between deliveries, as TCP's retransmission timer
    follows round trips (RFC 6298): smoothed mean plus four mean deviations, never below
    ``LATENESS_FLOOR`` and never above the ceiling that the caller gives.  A fixed timeout
@@ -24,7 +26,8 @@ from ..limits import (
 
 def pipeline_depth(rate: float, reqq: int | None = None) -> int:
     """Requests to keep out on a link of ``rate`` bytes a second."""
-    depth = min(max(int(rate * PIPELINE_SECONDS / BLOCK_SIZE), MIN_PIPELINE), MAX_PIPELINE)
+    blocks = min(rate * PIPELINE_SECONDS / BLOCK_SIZE, MAX_PIPELINE)
+    depth = max(int(blocks), MIN_PIPELINE)
     return depth if reqq is None else min(depth, reqq)
 
 

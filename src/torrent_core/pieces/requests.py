@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, repeat
+from math import inf
 
 import attrs
 
-from ..limits import BLOCK_SIZE, INITIAL_PIPELINE
+from ..limits import BLOCK_SIZE, MIN_PIPELINE, PIPELINE_SECONDS
 from ..linkstate import LinkState
 from ..types import BlockInfo
 from .active import ActivePiece, RequestInfo
@@ -36,6 +37,7 @@ class LinkRequests:
         "_gone_below",
         "_last_deadline",
         "_serial",
+        "_slow_start_ends",
         "arrived",
         "claim",
         "current",
@@ -67,9 +69,9 @@ class LinkRequests:
         """The block whose payload it is writing into a piece right now."""
         self.detached: int | None = None
         """Key of the block whose place was taken from it while it was writing."""
-        self.depth = INITIAL_PIPELINE
+        self.depth = MIN_PIPELINE
         """Requests to keep out."""
-        self.low_water = INITIAL_PIPELINE - 1
+        self.low_water = MIN_PIPELINE - 1
         """At this many or fewer out, the pipeline is filled up to ``depth``."""
         self.snubbed = False
         """Silent for longer than it should be: one probe at a time until it delivers."""
@@ -90,6 +92,7 @@ class LinkRequests:
         self._serial = 0
         self._gone_below = 1  # no request with a lower serial is out
         self._last_deadline = 0.0
+        self._slow_start_ends = now
 
     # --- Asking ------------------------------------------------------------------------
 
@@ -117,9 +120,11 @@ class LinkRequests:
         return named
 
     def _deadlines(self, count: int, now: float, slack: float) -> list[float]:
+        rate = self.state.down.value(now)
         if not self.out:
             self.last_progress = now
-        rate = self.state.down.value(now)
+            if pipeline_depth(rate) == MIN_PIPELINE:
+                self._slow_start_ends = now + PIPELINE_SECONDS
         # After a long pause a rate is nearly nothing, and would put deadlines off for ever.
         each = min(BLOCK_SIZE / rate, slack) if rate else 0.0
         first = max(self._last_deadline, now + len(self.out) * each + slack)
@@ -171,9 +176,18 @@ class LinkRequests:
         self.pace(now)
 
     def pace(self, now: float) -> None:
-        """Set depth and low-water mark from the rate, growing by one per block that came."""
-        target = pipeline_depth(self.state.down.value(now), self.state.reqq)
-        self.depth = 1 if self.snubbed else min(self.depth + self.arrived, target)
+        """Set depth and low-water mark: one more per block that came, up to what the rate
+        calls for.
+
+        In slow start there is no rate to go by yet.  Growth alone is bound enough: what came
+        within ``PIPELINE_SECONDS`` is no more than the pipeline may hold.
+        """
+        if self.snubbed:
+            self.depth = 1
+        else:
+            slow_start = now < self._slow_start_ends
+            rate = inf if slow_start else self.state.down.value(now)
+            self.depth = min(self.depth + self.arrived, pipeline_depth(rate, self.state.reqq))
         self.low_water = self.depth * 3 // 4 if self.depth > 1 else 0
         self.arrived = 0
 
@@ -188,7 +202,7 @@ class LinkRequests:
         """Seconds until it has delivered all that is out; infinite if it never delivered."""
         rate = self.state.down.value(now)
         if not rate:
-            return float("inf")
+            return inf
         return len(self.out) * BLOCK_SIZE / rate + (now - self.last_progress)
 
     # --- Giving up ---------------------------------------------------------------------
