@@ -15,7 +15,7 @@ import attrs
 from torrent_core.bitfield import indices
 from torrent_core.budget import Budget
 from torrent_core.geometry import Geometry
-from torrent_core.limits import BLOCK_SIZE, MAX_BLOCK_HOLDERS
+from torrent_core.limits import BLOCK_SIZE, ENDGAME_PATIENCE, MAX_BLOCK_HOLDERS
 from torrent_core.linkstate import LinkState
 from torrent_core.pieces import (
     ActivePiece,
@@ -321,6 +321,16 @@ class Swarm:
         self.settle()
         return released
 
+    def late(self) -> list[Released]:
+        """Time passes until something is late."""
+        while not (released := self.tick()):
+            pass
+        return released
+
+    def review(self) -> None:
+        """Links with room look at slower ones."""
+        self.tick(self.now + ENDGAME_PATIENCE)
+
     # --- The end of a step ---------------------------------------------------------------
 
     def settle(self) -> dict[int, list[BlockInfo]]:
@@ -383,10 +393,12 @@ def two_links(pieces: int = 1, blocks: int = 4) -> tuple[Swarm, Peer, Peer]:
     return swarm, first, swarm.join()
 
 
-def not_endgame(*, fast: bool = False) -> tuple[Swarm, Peer, Peer]:
-    """A busy link, and an idle one that has the same piece."""
+def busy_and_idle(*, fast: bool = False) -> tuple[Swarm, Peer, Peer]:
+    """A busy link, and one that has the same piece and nothing to do yet.
+
+    Neither has a rate, so that the one does not help the other for a moment.
+    """
     swarm = Swarm(2, 2)
-    swarm.join(0b10, choking=True)
     return swarm, swarm.join(0b01, fast=fast), swarm.join(0b01)
 
 

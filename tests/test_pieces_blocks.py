@@ -37,6 +37,7 @@ def test_a_piece_with_blocks_in_files_is_stored_whole_before_it_is_hashed() -> N
 def test_a_duplicate_while_hashing_is_waste_and_completes_nothing() -> None:
     swarm = Swarm(1, 1)
     first, second = swarm.join(), swarm.join()
+    swarm.review()
     assert second.live == [FIRST]
     swarm.deliver(first)
     outcome = swarm.deliver(second, FIRST)
@@ -185,6 +186,7 @@ def test_no_place_is_given_for_a_late_block_that_is_here_or_malformed(begin: int
 def test_who_is_first_with_a_block_ends_the_writing_of_the_other() -> None:
     swarm = Swarm(1, 2)
     slow, quick = swarm.join(), swarm.join()
+    swarm.review()
     assert quick.live == [SECOND, FIRST]
     swarm.begin(slow, FIRST)
     outcome = swarm.deliver(quick, FIRST)
@@ -200,6 +202,7 @@ def test_who_is_first_with_a_block_ends_the_writing_of_the_other() -> None:
 def test_two_that_write_the_same_block_do_not_spoil_each_others() -> None:
     swarm = Swarm(1, 2)
     first, second = swarm.join(), swarm.join()
+    swarm.review()
     swarm.begin(first, FIRST)
     swarm.begin(second, FIRST)
     swarm.finish(second)

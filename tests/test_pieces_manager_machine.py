@@ -153,7 +153,7 @@ class ManagerMachine(RuleBasedStateMachine):
         given_up = self.given_up[book.state.ordinal]
         if given_up:
             index, block = given_up.pop(which % len(given_up))
-            book.answered_late(self.manager.key(index, block * BLOCK_SIZE))
+            book.withdrawn.answered(self.manager.key(index, block * BLOCK_SIZE))
 
     @precondition(lambda self: self.books)
     @rule(pick=choice)

@@ -249,11 +249,35 @@ def test_nothing_out_is_never_late() -> None:
 def test_the_time_a_queue_takes_is_unknown_until_something_came() -> None:
     link = make_link()
     link.ask(0, ActivePiece(0, 4 * BLOCK_SIZE), [0, 1], 0.0, 30.0)
-    assert link.eta(0.0) == float("inf")
+    assert link.wait(1, 0.0) == float("inf")
     link.state.down.add(BLOCK_SIZE, 1.0)
     link.delivered(1.0)
     rate = link.state.down.value(2.0)
-    assert link.eta(2.0) == pytest.approx(2 * BLOCK_SIZE / rate + 1.0)
+    assert link.wait(2, 2.0) == pytest.approx(2 * BLOCK_SIZE / rate + 1.0)
+
+
+def test_the_place_of_a_request_is_no_less_than_it_is() -> None:
+    link = make_link()
+    link.ask(0, ActivePiece(0, 8 * BLOCK_SIZE), list(range(8)), 0.0, 30.0)
+    infos = list(link.out.values())
+    assert [link.position(info) for info in infos] == list(range(1, 9))
+    for key in (0, 3, 4):
+        del link.out[key]
+    assert [link.position(infos[block]) for block in (1, 2, 5, 6, 7)] == [1, 2, 5, 5, 5]
+
+
+def test_a_link_is_not_slow_because_nothing_was_asked_of_it() -> None:
+    link = make_link()
+    for tenth in range(101):
+        link.state.down.add(BLOCK_SIZE, tenth / 10)
+        link.delivered(tenth / 10)
+    link.pace(10.0)
+    rate = link.state.down.value(10.0)
+    assert link.speed(60.0) == rate
+    link.pace(60.0)  # without a delivery that changes nothing
+    assert link.speed(60.0) == rate
+    link.ask(0, ActivePiece(0, 4 * BLOCK_SIZE), [0], 60.0, 30.0)
+    assert link.speed(70.0) < rate / 100
 
 
 # --- Refusals ----------------------------------------------------------------------------

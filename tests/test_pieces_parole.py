@@ -11,13 +11,11 @@ from torrent_core.pieces import Stage
 
 
 def spoiled() -> tuple[Swarm, Peer, Peer]:
-    """A piece of two blocks that two links sent and that has failed its hash; both are idle,
-    and a link that chokes keeps it from being end-game."""
+    """A piece of two blocks that two links sent and that has failed its hash; both are idle."""
     swarm = Swarm(2, 2)
-    swarm.join(0b10, choking=True)
-    first, second = swarm.join(0b01, fast=True), swarm.join(0b01, fast=True)
-    swarm.leave(swarm.peers[1])
     swarm.want(0b01)
+    first, second = swarm.join(0b01, fast=True), swarm.join(0b01, fast=True)
+    swarm.review()
     swarm.deliver(first, FIRST)
     swarm.deliver(second, SECOND)
     return swarm, first, second
@@ -81,7 +79,7 @@ def rejects(swarm: Swarm, peer: Peer) -> None:
 
 
 def stays_silent(swarm: Swarm, peer: Peer) -> None:
-    swarm.tick()
+    swarm.late()
 
 
 @pytest.mark.parametrize("fails", [leaves, chokes, rejects, stays_silent])
@@ -104,7 +102,7 @@ def test_a_silent_holder_does_not_take_the_piece_again_and_again() -> None:
     swarm.leave(other)
     assert holder.ordinal < later.ordinal
     assert later.live == []
-    swarm.tick()
+    swarm.late()
     assert holder.live == []
     assert later.live == [FIRST, SECOND]
 
@@ -165,7 +163,7 @@ def test_the_claim_of_a_former_holder_does_not_outlive_its_answer() -> None:
 
 def test_a_late_block_of_a_paroled_piece_counts_only_from_its_holder() -> None:
     swarm, holder, other = paroled()
-    swarm.tick()
+    swarm.late()
     outcome = swarm.deliver(holder, SECOND)
     assert outcome.waste == "came too late"
     assert other.live == [FIRST, SECOND]

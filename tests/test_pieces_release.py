@@ -10,8 +10,8 @@ from pieces_kit import (
     Peer,
     Swarm,
     blocks_of,
+    busy_and_idle,
     finish,
-    not_endgame,
     pieces_of,
     two_links,
 )
@@ -44,16 +44,14 @@ def test_what_a_lost_link_was_asked_is_asked_of_others_in_the_same_step() -> Non
 
 
 def test_an_idle_link_takes_over_in_the_step_in_which_the_owner_leaves() -> None:
-    swarm = Swarm(2, 2)
-    swarm.join(0b10, choking=True)  # keeps it from being end-game
-    owner, idle = swarm.join(0b01), swarm.join(0b01)
+    swarm, owner, idle = busy_and_idle()
     assert idle.live == []
     swarm.leave(owner)
     assert blocks_of(idle.live) == [(0, 0), (0, 1)]
 
 
 def test_a_choke_without_bep_6_drops_all_requests_for_others_to_take() -> None:
-    swarm, owner, idle = not_endgame()
+    swarm, owner, idle = busy_and_idle()
     released = swarm.choke(owner)
     assert released.cause is ReleaseCause.CHOKED
     assert not released.cancel
@@ -63,7 +61,7 @@ def test_a_choke_without_bep_6_drops_all_requests_for_others_to_take() -> None:
 
 
 def test_a_block_on_its_way_when_a_choke_without_bep_6_comes_is_used() -> None:
-    swarm, owner, idle = not_endgame()
+    swarm, owner, idle = busy_and_idle()
     swarm.choke(owner)
     outcome = swarm.deliver(owner, FIRST)
     assert [info.link for info in outcome.duplicates] == [idle.ordinal]
@@ -74,7 +72,7 @@ def test_a_block_on_its_way_when_a_choke_without_bep_6_comes_is_used() -> None:
 
 
 def test_a_block_dropped_by_a_choke_and_asked_for_again_is_owed_one_answer() -> None:
-    swarm, owner, idle = not_endgame()
+    swarm, owner, idle = busy_and_idle()
     swarm.leave(idle)
     swarm.choke(owner)
     swarm.unchoke(owner)
@@ -87,7 +85,7 @@ def test_a_block_dropped_by_a_choke_and_asked_for_again_is_owed_one_answer() -> 
 
 
 def test_a_choke_with_bep_6_keeps_each_request_until_it_is_answered() -> None:
-    swarm, owner, idle = not_endgame(fast=True)
+    swarm, owner, idle = busy_and_idle(fast=True)
     assert swarm.choke(owner).requests == ()
     assert len(owner.book.out) == 2
     assert idle.live == []
@@ -98,7 +96,7 @@ def test_a_choke_with_bep_6_keeps_each_request_until_it_is_answered() -> None:
 
 
 def test_a_choke_and_its_rejects_say_nothing_about_the_pieces() -> None:
-    swarm, owner, idle = not_endgame(fast=True)
+    swarm, owner, idle = busy_and_idle(fast=True)
     swarm.leave(idle)
     swarm.choke(owner)
     for info in list(owner.live):
@@ -123,20 +121,21 @@ def test_choke_and_unchoke_ten_times_leaks_nothing(fast: bool) -> None:
     assert swarm.missing() == []
 
 
-def test_a_timeout_frees_cancels_and_asks_somebody_else_at_the_deadline_given() -> None:
-    swarm, owner, idle = not_endgame()
+def test_a_timeout_frees_cancels_and_asks_again_at_the_deadline_given() -> None:
+    swarm = Swarm(1, 2)
+    owner = swarm.join()
     due = swarm.scheduler.next_deadline()
     assert due == (LATENESS_UNKNOWN, "a request is late")
     swarm.tick(LATENESS_UNKNOWN - 0.001)
     assert len(owner.live) == 2
     (released,) = swarm.tick(LATENESS_UNKNOWN)
     assert released.cancel
-    assert blocks_of(idle.live) == [(0, 0), (0, 1)]
+    assert owner.live == [FIRST]
     assert len(owner.book.withdrawn) == 2
 
 
 def test_asking_again_for_what_was_free_before_is_noted() -> None:
-    swarm, owner, idle = not_endgame()
+    swarm, owner, idle = busy_and_idle()
     swarm.leave(owner)
     noted = swarm.scheduler.reassigned
     assert [(info.link, info.info) for info in noted] == [
@@ -299,10 +298,9 @@ def test_the_answer_to_a_probe_may_take_the_last_free_block() -> None:
     swarm.tick()
     other = swarm.join(fast=True)
     swarm.reject(other, FIRST)
-    assert not swarm.scheduler.in_endgame
+    assert swarm.active.open == 0b1
     swarm.receive(silent, FIRST)
     assert swarm.active.open == 0
-    assert swarm.scheduler.in_endgame
 
 
 def test_a_late_answer_makes_the_probe_a_request_like_others() -> None:

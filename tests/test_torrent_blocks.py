@@ -6,6 +6,7 @@ import pytest
 
 from torrent_core import actions as act
 from torrent_core import events as ev
+from torrent_core.limits import ENDGAME_PATIENCE
 from torrent_core.types import CloseReason
 from torrent_core.wire import messages as wire
 from world import BLOCK
@@ -40,6 +41,7 @@ def test_a_duplicate_while_hashing_is_waste_and_hashes_nothing_twice() -> None:
     swarm = Swarm(2 * BLOCK)
     swarm.disk.delays[act.HashPiece] = 5.0
     peer, other = unchoked(swarm), unchoked(swarm)
+    swarm.run(seconds=ENDGAME_PATIENCE)
     both = list(peer.asked)
     assert set(both) == set(other.asked)
     answer(swarm, peer)

@@ -34,6 +34,12 @@ honest peers race with our CANCEL, so most engines never do."""
 MAX_BLOCK_HOLDERS = 3
 """Most links one block is asked of in end-game (lt: 2 to 3 in practice)."""
 
+ENDGAME_PATIENCE = 0.5
+"""Blocks due within this are not asked for twice, and links with room look again after it (two
+of the longest round trips on Earth; lt waits for its tick of one second).
+
+A CANCEL cannot overtake what comes so soon."""
+
 # --- Deadlines ---------------------------------------------------------------------------
 REQUEST_TIMEOUT = 30.0
 """The plan's default, and here the ceiling of every adaptive request deadline."""

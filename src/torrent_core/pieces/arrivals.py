@@ -72,7 +72,7 @@ class Arrivals:
                 link.arrived += 1
             outcome = self._take(info.piece, info.block, data, link, now)
             if info.probe:
-                self._asking.was_free(info.piece)
+                self._active.refresh(info.piece)  # its block was free
             if not is_touched:
                 is_touched = True
                 self._asking.touch(link)

@@ -9,18 +9,21 @@ Work is found for a link in this order:
 4. a new piece, rarest first, while fewer than the soft cap are open;
 5. a piece begun by another link: *preference, never ownership*;
 6. a new piece beyond the cap: the cap yields before it leaves a link idle;
-7. in end-game, blocks asked of slower links (``endgame``).
+7. blocks asked of slower links (``endgame``).
 
-A link that finds nothing is *hungry* and is looked at again as soon as anything changes
-that could feed it: blocks released, memory freed, end-game begun.  The *dirty* links are
-those to look at before the step ends; a block that becomes free is therefore asked of
-somebody else in the same step.
+A link that finds too little is *hungry*.  It is looked at again as soon as anything changes
+that could feed it (blocks released, memory freed), and while others have requests out every
+``ENDGAME_PATIENCE``, since links become slow without any event.  The *dirty* links are those
+to look at before the step ends; a block that becomes free is therefore asked of somebody
+else in the same step.
 """
 
 from __future__ import annotations
 
+from math import inf
+
 from ..bitfield import indices, lowest
-from ..limits import MAX_OPEN_BLOCKS
+from ..limits import ENDGAME_PATIENCE, MAX_OPEN_BLOCKS
 from ..types import BlockInfo
 from .active import ActivePiece, RequestInfo
 from .endgame import steal
@@ -36,16 +39,26 @@ LINKS_TO_PIECES = 1.5
 class Asking:
     """Finds work for links, and notes what each is asked for."""
 
-    __slots__ = ("_active", "_dirty", "_hungry", "_parole", "_picker", "reassigned")
+    __slots__ = (
+        "_active",
+        "_dirty",
+        "_hungry",
+        "_parole",
+        "_picker",
+        "reassigned",
+        "review_at",
+    )
 
     def __init__(self, picker: PiecePicker, active: ActivePieceManager, parole: Parole) -> None:
         self._picker = picker
         self._active = active
         self._parole = parole
         self._dirty: dict[int, bool] = {}  # with True: even above the low-water mark
-        self._hungry: dict[int, None] = {}
+        self._hungry: dict[int, float] = {}  # when it last looked at slower links in vain
         self.reassigned: list[RequestInfo] = []
         """Requests for blocks released before, since the caller last emptied this."""
+        self.review_at: float | None = None
+        """When hungry links are to look at slower ones again."""
 
     # --- Whom to look at ---------------------------------------------------------------
 
@@ -64,10 +77,11 @@ class Asking:
             if len(link.out) < link.depth:
                 self._dirty[ordinal] = True
 
-    def was_free(self, piece: ActivePiece) -> None:
-        """A block came that may have been free: it may have been the last before end-game."""
-        self._active.refresh(piece)
-        self.touch_hungry()
+    def review(self, now: float) -> None:
+        """Let hungry links look at slower ones again if that is due."""
+        if self.review_at is not None and now >= self.review_at:
+            self.review_at = None
+            self.touch_hungry()
 
     def forget(self, ordinal: int) -> None:
         """The link is gone."""
@@ -98,21 +112,24 @@ class Asking:
     def _fill(self, link: LinkRequests, room: int, now: float) -> list[BlockInfo]:
         usable = link.usable(now) & ~self._parole.closed_to(link)
         asked: list[BlockInfo] = []
-        fresh = False
         while usable and room > len(asked):
             piece = self._choose(link, usable, now)
             if piece is None:
                 asked += self._steal(link, usable, room - len(asked), now)
                 break
             asked += self._ask(link, piece, room - len(asked), now)
-            fresh = True
-        if len(asked) < room:
-            self._hungry[link.state.ordinal] = None
-        else:
+        if len(asked) == room:
             self._hungry.pop(link.state.ordinal, None)
-        if fresh and self._hungry and self.in_endgame:
-            self.touch_hungry()
+        else:
+            self._hungry.setdefault(link.state.ordinal, -inf)
+        if self._hungry and self.review_at is None:
+            self._arm_review(now)
         return asked
+
+    def _arm_review(self, now: float) -> None:
+        active = self._active
+        if len(active.links) > 1 and active.next_timeout() is not None:
+            self.review_at = now + ENDGAME_PATIENCE
 
     def _choose(self, link: LinkRequests, usable: int, now: float) -> ActivePiece | None:
         active = self._active
@@ -161,16 +178,13 @@ class Asking:
     # --- End-game ----------------------------------------------------------------------
 
     def _steal(self, link: LinkRequests, usable: int, room: int, now: float) -> list[BlockInfo]:
-        if not self.in_endgame:
+        """A look costs a glance at every link, so one in vain is not repeated at once."""
+        ordinal = link.state.ordinal
+        if link.out and now < self._hungry.get(ordinal, -inf) + ENDGAME_PATIENCE:
             return []
         usable &= ~self._parole.everything
         asked: list[BlockInfo] = []
-        for info in steal(link, self._active.links.values(), usable, room, now):
+        for info in steal(link, self._active.links, usable, room, now):
             asked += self._active.request(link, info.piece, [info.block], now)
+        self._hungry[ordinal] = -inf if asked else now
         return asked
-
-    @property
-    def in_endgame(self) -> bool:
-        """Whether every wanted block that some link has is asked for or received."""
-        available = self._picker.availability.available
-        return not (self._active.open | self._picker.candidates) & available

@@ -36,6 +36,7 @@ class LinkRequests:
     __slots__ = (
         "_gone_below",
         "_last_deadline",
+        "_last_rate",
         "_serial",
         "_slow_start_ends",
         "arrived",
@@ -92,6 +93,7 @@ class LinkRequests:
         self._serial = 0
         self._gone_below = 1  # no request with a lower serial is out
         self._last_deadline = 0.0
+        self._last_rate = 0.0
         self._slow_start_ends = now
 
     # --- Asking ------------------------------------------------------------------------
@@ -182,12 +184,14 @@ class LinkRequests:
         In slow start there is no rate to go by yet.  Growth alone is bound enough: what came
         within ``PIPELINE_SECONDS`` is no more than the pipeline may hold.
         """
+        rate = self.state.down.value(now)
+        if self.arrived:
+            self._last_rate = rate
         if self.snubbed:
             self.depth = 1
         else:
-            slow_start = now < self._slow_start_ends
-            rate = inf if slow_start else self.state.down.value(now)
-            self.depth = min(self.depth + self.arrived, pipeline_depth(rate, self.state.reqq))
+            bound = inf if now < self._slow_start_ends else rate
+            self.depth = min(self.depth + self.arrived, pipeline_depth(bound, self.state.reqq))
         self.low_water = self.depth * 3 // 4 if self.depth > 1 else 0
         self.arrived = 0
 
@@ -198,12 +202,26 @@ class LinkRequests:
         oldest = next(iter(self.out.values()))
         return min(oldest.deadline, self.last_progress + self.gaps.patience(ceiling))
 
-    def eta(self, now: float) -> float:
-        """Seconds until it has delivered all that is out; infinite if it never delivered."""
+    def wait(self, position: int, now: float) -> float:
+        """Seconds until it delivers the request at ``position`` (from 1) of what is out;
+        infinite if it never delivered."""
         rate = self.state.down.value(now)
         if not rate:
             return inf
-        return len(self.out) * BLOCK_SIZE / rate + (now - self.last_progress)
+        return position * BLOCK_SIZE / rate + (now - self.last_progress)
+
+    def position(self, info: RequestInfo) -> int:
+        """Place of a request in the queue, from 1; at most, since others may be answered."""
+        oldest = next(iter(self.out.values()))
+        return min(len(self.out), info.serial - oldest.serial + 1)
+
+    def speed(self, now: float) -> float:
+        """Bytes a second to expect of it; 0 if that is not known.
+
+        A link that we asked nothing of is not slow: it is as fast as when it last delivered.
+        """
+        rate = self.state.down.value(now)
+        return rate if self.out else max(rate, self._last_rate)
 
     # --- Giving up ---------------------------------------------------------------------
 

@@ -63,11 +63,6 @@ class RequestScheduler:
         self.touch_hungry = asking.touch_hungry
         self.reassigned = asking.reassigned
 
-    @property
-    def in_endgame(self) -> bool:
-        """Whether every wanted block that some link has is asked for or received."""
-        return self._asking.in_endgame
-
     # --- Links -------------------------------------------------------------------------
 
     def add_link(self, state: LinkState, now: float) -> LinkRequests:
@@ -81,7 +76,6 @@ class RequestScheduler:
         self.picker.availability.lose(state.ordinal, state.pieces)
         self._refusals.removed(link)
         self._asking.forget(state.ordinal)
-        self.touch_hungry()  # what it alone had keeps nobody from end-game any longer
         return self._releases.released(link, ReleaseCause.DISCONNECTED, void, cancel=False)
 
     def gained(self, link: LinkRequests, pieces: int) -> None:
@@ -115,6 +109,7 @@ class RequestScheduler:
 
     def tick(self, now: float) -> list[Released]:
         """Everything that is late at ``now`` is free for others; each is owed a CANCEL."""
+        self._asking.review(now)
         for eased in self._refusals.pop_due(self.active.links, now):
             self.touch(eased)
         released = []
@@ -124,12 +119,17 @@ class RequestScheduler:
         return released
 
     def next_deadline(self) -> tuple[float, str] | None:
-        """When something is late, or may be asked again, and which of the two."""
-        late = self.active.next_timeout()
-        eased = self._refusals.soonest()
-        if late is None or (eased is not None and eased < late):
-            return None if eased is None else (eased, "a refusal ends")
-        return late, "a request is late"
+        """What comes first: something is late, or may be asked again, or asked of another."""
+        moments = (
+            (self.active.next_timeout(), "a request is late"),
+            (self._refusals.soonest(), "a refusal ends"),
+            (self._asking.review_at, "idle links look at slow ones"),
+        )
+        first: tuple[float, str] | None = None
+        for when, why in moments:
+            if when is not None and (first is None or when < first[0]):
+                first = when, why
+        return first
 
     # --- Pieces ------------------------------------------------------------------------
 

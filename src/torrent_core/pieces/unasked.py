@@ -69,7 +69,7 @@ class Unasked:
         if piece is None or data is None:
             return Outcome(waste="came too late" if late else "was not asked for")
         outcome = self._take(piece, begin // BLOCK_SIZE, data, link, now)
-        self._asking.was_free(piece)
+        self._active.refresh(piece)  # its block may have been free
         return outcome
 
     def in_vain(self, link: LinkRequests, info: RequestInfo, why: str, now: float) -> Outcome:
