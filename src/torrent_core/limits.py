@@ -53,6 +53,10 @@ LATENESS_UNKNOWN = 10.0
 OVERTAKEN_LIMIT = 8
 """A request is lost when its link answered so many later ones (TCP: 3 duplicate ACKs)."""
 
+SLEPT = 10.0
+"""A call so much later than its deadline means that the machine slept (HBase's Sleeper takes
+a wake-up 10 s late for a pause of the whole process)."""
+
 REFUSAL_BACKOFF = 2.0
 """First pause of a (link, piece) after a REJECT or a timeout; doubles to the maximum."""
 

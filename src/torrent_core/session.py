@@ -32,9 +32,10 @@ from .events import (
     StopTorrent,
     Tick,
 )
-from .limits import HANDSHAKE_TIMEOUT, MAX_HALF_OPEN, MAX_LINKS
+from .limits import HANDSHAKE_TIMEOUT, MAX_HALF_OPEN, MAX_LINKS, SLEPT
 from .registry import Registry
 from .torrent import Budgets, Torrent, TorrentConfig
+from .torrent.waking import lateness
 from .types import CloseReason, InfoHash, LinkId, RandomSource, TorrentState
 from .wire.handshake import peek_info_hash
 
@@ -108,10 +109,15 @@ class Session:
         contract in ``events``.
         """
         before, self._now = self._now, max(self._now, now)
+        late = 0.0
+        if now - before > SLEPT:  # else nothing can be that late
+            late = lateness(self.next_deadline(), before, now)
+            self._postpone(late)
         try:
             actions = self._handlers.get(type(event), self._for_torrent)(event)
         except LocalProtocolError:
             self._now = before
+            self._postpone(-late)
             raise
         actions += self._share_out()
         return actions
@@ -275,6 +281,17 @@ class Session:
         if link not in self._routes:
             raise LocalProtocolError(f"no link {link!r}")
         return self._routes[link]
+
+    def _postpone(self, seconds: float) -> None:
+        """Hold the last ``seconds`` against no link: nobody was there to listen."""
+        if not seconds:
+            return
+        for link, pending in self._pending.items():
+            pending.since += seconds
+            self._handshakes.set(link, pending.since + HANDSHAKE_TIMEOUT)
+        for torrent in self.torrents:
+            torrent.postpone(seconds)
+            self._after(torrent)
 
     # --- Dials and time --------------------------------------------------------------------
 

@@ -202,6 +202,14 @@ class LinkRequests:
         oldest = next(iter(self.out.values()))
         return min(oldest.deadline, self.last_progress + self.gaps.patience(ceiling))
 
+    def postpone(self, seconds: float) -> None:
+        """Time that does not count: it is given to every request, and to the link."""
+        self.last_progress += seconds
+        self._last_deadline += seconds
+        for info in self.out.values():
+            info.deadline += seconds
+            info.overtaken_since += seconds
+
     def wait(self, position: int, now: float) -> float:
         """Seconds until it delivers the request at ``position`` (from 1) of what is out;
         infinite if it never delivered."""

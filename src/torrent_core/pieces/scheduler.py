@@ -118,6 +118,12 @@ class RequestScheduler:
             self.active.rearm(link)
         return released
 
+    def postpone(self, seconds: float) -> None:
+        """Hold the last ``seconds`` against no link: nobody was there to listen."""
+        for link in self.active.links.values():
+            link.postpone(seconds)
+            self.active.rearm(link)
+
     def next_deadline(self) -> tuple[float, str] | None:
         """What comes first: something is late, or may be asked again, or asked of another."""
         moments = (

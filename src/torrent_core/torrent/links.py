@@ -276,9 +276,12 @@ class Links:
         """One ``Send`` for each link that has something to say."""
         for link in self._touched.values():
             self.flush_one(link)
-            due = link.wire.next_deadline()
-            self._deadlines.put(link.state.ordinal, None if due is None else due.when)
+            self._rearm(link)
         self._touched.clear()
+
+    def _rearm(self, link: TorrentLink) -> None:
+        due = link.wire.next_deadline()
+        self._deadlines.put(link.state.ordinal, None if due is None else due.when)
 
     def flush_one(self, link: TorrentLink) -> None:
         """Send what one link has queued."""
@@ -290,6 +293,12 @@ class Links:
         """The next link whose own deadline has come."""
         ordinal = self._deadlines.pop_due(self._context.now)
         return None if ordinal is None else self._by_ordinal[ordinal]
+
+    def postpone(self, seconds: float) -> None:
+        """Hold the last ``seconds`` against no peer; what is due of ours stays due."""
+        for link in self._links:
+            link.wire.postpone(seconds)
+            self._rearm(link)
 
     def next_deadline(self) -> Deadline | None:
         """The first deadline of any link."""

@@ -36,6 +36,7 @@ from ..events import (
     Tick,
     Written,
 )
+from ..limits import SLEPT
 from ..metainfo import Metainfo
 from ..peer import events as peer
 from ..pieces import (
@@ -58,6 +59,7 @@ from .links import Links, TorrentLink
 from .saving import SAVE, Saving
 from .status import PeerStatus, TorrentStatus, peer_status, torrent_status
 from .uploads import Uploads
+from .waking import lateness
 
 HAVES = "HAVEs are due"
 PEER_ID_LENGTH = 20
@@ -148,10 +150,15 @@ class Torrent:
             raise LocalProtocolError(f"a torrent does not take {type(event).__name__}")
         context = self._context
         before, context.now = context.now, max(context.now, now)
+        late = 0.0
+        if now - before > SLEPT:  # else nothing can be that late
+            late = lateness(self.next_deadline(), before, now)
+            self.postpone(late)
         try:
             handler(event)
         except LocalProtocolError:
             context.now = before
+            self.postpone(-late)
             raise
         self._settle()
         actions = context.actions
@@ -170,6 +177,12 @@ class Torrent:
             self._dialling.next_deadline(),
             None if timer is None else Deadline(timer[0], timer[1][0]),
         )
+
+    def postpone(self, seconds: float) -> None:
+        """Hold the last ``seconds`` against no link: nobody was there to listen."""
+        if seconds:
+            self._links.postpone(seconds)
+            self._context.scheduler.postpone(seconds)
 
     def resume_requests(self, now: float) -> list[Action]:
         """Something shared with other torrents (memory, links) came free."""

@@ -1,0 +1,147 @@
+"""A machine that slept holds the time against nobody."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from session_kit import Party
+from torrent_core import actions as act
+from torrent_core import events as ev
+from torrent_core.deadlines import Deadline
+from torrent_core.errors import LocalProtocolError
+from torrent_core.limits import HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, LATENESS_UNKNOWN, SLEPT
+from torrent_core.torrent.waking import lateness
+from torrent_core.types import CloseReason, ReleaseCause
+from torrent_core.wire import messages as wire
+from world import BLOCK
+from world_peers import Leech, Peer, Seed
+from world_swarm import Swarm, unchoked
+
+HOUR = 3600.0
+moments = st.floats(0, 1e7)
+
+
+@given(due=moments, last=moments, gap=st.floats(0, 1e7))
+def test_a_call_is_late_by_what_passed_since_its_deadline_and_the_call_before(
+    due: float, last: float, gap: float
+) -> None:
+    now = last + gap
+    late = lateness(Deadline(due, "x"), last, now)
+    expected = min(now - last, now - due)
+    assert late == (expected if expected > SLEPT else 0.0)
+    assert lateness(None, last, now) == 0.0
+
+
+def slept_holding_requests() -> tuple[Swarm, list[Peer]]:
+    """Three links with requests out, and an hour without a call."""
+    swarm = Swarm(64 * BLOCK)
+    peers = [unchoked(swarm) for _ in range(3)]
+    swarm.now += HOUR
+    return swarm, peers
+
+
+def test_after_a_sleep_no_link_is_closed_and_no_request_is_late_that_was_not() -> None:
+    swarm, peers = slept_holding_requests()
+    swarm.tick()
+    assert not swarm.actions(act.Close)
+    assert not swarm.actions(act.BlocksReleased)
+    assert all(peer.asked for peer in peers)
+    woken = swarm.now
+    swarm.run(lambda: bool(swarm.actions(act.BlocksReleased)), seconds=60)
+    assert swarm.now <= woken + LATENESS_UNKNOWN
+
+
+def test_after_a_sleep_each_link_is_told_that_we_live() -> None:
+    swarm, peers = slept_holding_requests()
+    before = [len(peer.heard) for peer in peers]
+    swarm.tick()
+    swarm.run(seconds=0.05)
+    for peer, heard in zip(peers, before, strict=True):
+        assert wire.KeepAlive() in peer.heard[heard:]
+
+
+def test_a_link_that_died_in_the_sleep_is_given_up_when_the_rest_of_its_time_is_over() -> None:
+    swarm = Swarm(64 * BLOCK)
+    peer = swarm.join(Peer)
+    heard = swarm.now
+    swarm.now += HOUR
+    swarm.tick()
+    swarm.run(lambda: bool(swarm.actions(act.Close)), seconds=HOUR)
+    assert swarm.actions(act.Close)[0].reason is CloseReason.IDLE_TIMEOUT
+    assert swarm.now <= heard + HOUR + IDLE_TIMEOUT
+    assert swarm.now >= heard + HOUR
+    swarm.run(seconds=0.05)
+    assert not peer.alive
+
+
+@pytest.mark.parametrize("seconds", [SLEPT - 1.0, SLEPT + 1.0])
+def test_a_call_that_is_a_little_late_is_no_sleep(seconds: float) -> None:
+    swarm = Swarm(2 * BLOCK)
+    unchoked(swarm)
+    due = swarm.torrent.next_deadline()
+    assert due is not None
+    swarm.now = due.when + seconds
+    swarm.tick()
+    swarm.run(seconds=0.1)
+    late = [report.cause for report in swarm.actions(act.BlocksReleased)]
+    assert late == [ReleaseCause.SNUBBED]  # it was due, asleep or not
+    (row,) = swarm.torrent.peers(swarm.now)
+    assert row.outstanding == 1
+
+
+@given(st.sampled_from([0.0, 5.0, 30.0, HOUR]), st.integers(0, 5))
+def test_misuse_after_a_sleep_changes_nothing(gap: float, number: int) -> None:
+    swarm = Swarm(8 * BLOCK)
+    unchoked(swarm)
+    before = swarm.torrent.next_deadline()
+    assert before is not None
+    with pytest.raises(LocalProtocolError):
+        swarm.torrent.handle(ev.BytesReceived(f"no link {number}", b"x"), swarm.now + gap)
+    after = swarm.torrent.next_deadline()
+    assert after is not None
+    assert after.when == pytest.approx(before.when)
+    assert after.why == before.why
+
+
+def test_in_a_session_neither_links_nor_those_that_shake_hands_are_dropped() -> None:
+    class Mute(Peer):
+        def hello(self) -> None:
+            pass
+
+    party = Party(64 * BLOCK, 64 * BLOCK)
+    for index in (0, 1):
+        party.add(index)
+        party.join(Peer, index).unchoke()
+    party.join(Mute, 0)
+    opened = party.now
+    party.now += HOUR
+    party.tick()
+    assert not party.closes()
+    woken = party.now
+    party.run(lambda: bool(party.closes()), seconds=60)
+    assert party.closes() == [CloseReason.HANDSHAKE_TIMEOUT]
+    assert woken < party.now <= opened + HOUR + HANDSHAKE_TIMEOUT
+
+
+def test_misuse_of_a_session_after_a_sleep_changes_nothing() -> None:
+    party = Party(64 * BLOCK)
+    party.add(0)
+    party.join(Peer, 0)
+    before = party.machine.next_deadline()
+    assert before is not None
+    with pytest.raises(LocalProtocolError):
+        party.machine.handle(ev.BytesReceived("no link", b"x"), party.now + HOUR)
+    after = party.machine.next_deadline()
+    assert after is not None
+    assert after.when == pytest.approx(before.when)
+
+
+def test_a_machine_that_waited_for_nothing_did_not_oversleep() -> None:
+    swarm = Swarm(2 * BLOCK)
+    swarm.now += HOUR
+    swarm.join(Leech)
+    seed = swarm.join(Seed)
+    swarm.finish(5)
+    assert seed.blocks_sent == 2
