@@ -13,12 +13,11 @@ from torrent_core.limits import (
     MAX_REFUSAL_BACKOFF,
     MAX_REJECTIONS,
     MIN_PIPELINE,
-    PIPELINE_SECONDS,
     REFUSAL_BACKOFF,
     REQUEST_TIMEOUT,
 )
 from torrent_core.pieces import ActivePiece, LinkRequests
-from torrent_core.pieces.pace import ResponseGaps, pipeline_depth
+from torrent_core.pieces.pace import SLOW_START, ResponseGaps, pipeline_depth
 from torrent_core.pieces.parole import Parole
 from torrent_core.pieces.refusals import Refusals
 
@@ -93,9 +92,9 @@ def test_in_slow_start_the_rate_is_no_bound_and_afterwards_it_is() -> None:
         link.arrived = count
         link.pace(0.1)
         assert link.depth == depth
-    link.pace(PIPELINE_SECONDS - 0.01)
+    link.pace(SLOW_START - 0.01)
     assert link.depth == 16
-    link.pace(PIPELINE_SECONDS)
+    link.pace(SLOW_START)
     assert link.depth == MIN_PIPELINE
 
 
@@ -138,7 +137,7 @@ def test_a_pipeline_never_holds_more_than_slow_start_or_the_rate_allow(
         link.pace(now)
         by_rate = pipeline_depth(link.state.down.value(now))
         assert link.depth <= MIN_PIPELINE + came
-        assert now < PIPELINE_SECONDS or link.depth <= by_rate
+        assert now < SLOW_START or link.depth <= by_rate
         assert MIN_PIPELINE <= link.depth <= MAX_PIPELINE
 
 

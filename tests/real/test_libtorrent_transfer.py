@@ -103,9 +103,8 @@ async def test_three_seeders_each_give_a_part(
     assert payload.differences(tmp_path / "got") == []
     given = [(await peer.status())["uploaded"] for peer in seeders]
     assert min(given) > 0
-    # The end-game asks several for the last blocks, and a CANCEL may come too late for some:
-    # of a download of two seconds on a busy machine that has been up to a fifth.
-    assert payload.size <= sum(given) <= payload.size * 1.5
+    # The last blocks may be asked of two, and a CANCEL may come too late for some.
+    assert payload.size <= sum(given) <= payload.size * 1.1
 
 
 @pytest.mark.parametrize("who_dials", ["libtorrent", "we"])

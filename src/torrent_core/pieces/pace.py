@@ -22,6 +22,13 @@ from ..limits import (
     MIN_PIPELINE,
     PIPELINE_SECONDS,
 )
+from ..rates import SLOT
+
+SLOW_START = 2 * SLOT
+"""Seconds until a rate may be gone by: two slots of ``Rate``, after which it shows 64 %.
+
+What comes within a second is less than ``PIPELINE_SECONDS`` of any rate above the floor, so
+that growth by one per block needs no other bound until then."""
 
 
 def pipeline_depth(rate: float, reqq: int | None = None) -> int:

@@ -14,12 +14,12 @@ from math import inf
 
 import attrs
 
-from ..limits import BLOCK_SIZE, MIN_PIPELINE, PIPELINE_SECONDS
+from ..limits import BLOCK_SIZE, MIN_PIPELINE
 from ..linkstate import LinkState
 from ..types import BlockInfo
 from .active import ActivePiece, RequestInfo
 from .ledger import Ledger
-from .pace import ResponseGaps, pipeline_depth
+from .pace import SLOW_START, ResponseGaps, pipeline_depth
 
 
 @attrs.define(eq=False)
@@ -126,7 +126,7 @@ class LinkRequests:
         if not self.out:
             self.last_progress = now
             if pipeline_depth(rate) == MIN_PIPELINE:
-                self._slow_start_ends = now + PIPELINE_SECONDS
+                self._slow_start_ends = now + SLOW_START
         # After a long pause a rate is nearly nothing, and would put deadlines off for ever.
         each = min(BLOCK_SIZE / rate, slack) if rate else 0.0
         first = max(self._last_deadline, now + len(self.out) * each + slack)
@@ -181,8 +181,7 @@ class LinkRequests:
         """Set depth and low-water mark: one more per block that came, up to what the rate
         calls for.
 
-        In slow start there is no rate to go by yet.  Growth alone is bound enough: what came
-        within ``PIPELINE_SECONDS`` is no more than the pipeline may hold.
+        In slow start there is no rate to go by yet.
         """
         rate = self.state.down.value(now)
         if self.arrived:
