@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..bitfield import to_wire
-from ..deadlines import Deadline, soonest
+from ..deadlines import Deadline
 from ..errors import LocalProtocolError, WireError
 from ..geometry import Geometry
 from ..limits import (
@@ -102,10 +102,11 @@ class PeerConnection:
         """When ``tick`` has something to do; None once the link is closed."""
         if self._life.phase is not Phase.OPEN:
             return None
-        return soonest(
-            Deadline(self._heard + IDLE_TIMEOUT, "idle link"),
-            Deadline(self._outbox.last_drained + KEEPALIVE_INTERVAL, "keep-alive"),
-        )
+        idle = self._heard + IDLE_TIMEOUT
+        keep_alive = self._outbox.last_drained + KEEPALIVE_INTERVAL
+        if keep_alive < idle:
+            return Deadline(keep_alive, "keep-alive")
+        return Deadline(idle, "idle link")
 
     def postpone(self, seconds: float) -> None:
         """Do not hold the last ``seconds`` against the peer: nobody was there to listen."""
@@ -179,19 +180,27 @@ class PeerConnection:
         """BEP 3, request.  While the peer chokes us, only pieces it allowed fast (BEP 6)."""
         self._require(Group.BASE)
         blocks = list(blocks)
-        choked, piece_length = self.state.peer_choking, self._geometry.piece_length
-        last = self._geometry.piece_count - 1
-        for block in blocks:
-            index, begin, length = block
-            if 0 <= index < last and 0 <= begin <= piece_length - length:
-                fits = length > 0  # nearly always, and without a call
-            else:
-                fits = self._geometry.contains(index, begin, length)
-            if not fits or length > MAX_REQUEST_LENGTH:
-                raise LocalProtocolError(f"{block} cannot be requested")
-            if choked and not self.state.allowed_fast >> index & 1:
-                raise LocalProtocolError(f"{block} requested while the peer chokes us")
+        if blocks and (self.state.peer_choking or not self._surely_fit(blocks)):
+            for block in blocks:
+                self._check_request(block)
         self._outbox.put(wire.encode_requests(blocks))
+
+    def _surely_fit(self, blocks: list[BlockInfo]) -> bool:
+        """Whether all are inside pieces that are not the last.  Of many at once that is soon
+        seen; not sure are those of different shapes."""
+        indices, begins, lengths = zip(*blocks, strict=True)
+        if min(indices) < 0 or max(indices) >= self._geometry.piece_count - 1:
+            return False
+        if min(begins) < 0 or min(lengths) <= 0 or max(lengths) > MAX_REQUEST_LENGTH:
+            return False
+        longest: int = max(begins) + max(lengths)
+        return longest <= self._geometry.piece_length
+
+    def _check_request(self, block: BlockInfo) -> None:
+        if block.length > MAX_REQUEST_LENGTH or not self._geometry.contains(*block):
+            raise LocalProtocolError(f"{block} cannot be requested")
+        if self.state.peer_choking and not self.state.allowed_fast >> block.piece & 1:
+            raise LocalProtocolError(f"{block} requested while the peer chokes us")
 
     def cancel(self, blocks: Iterable[BlockInfo]) -> None:
         """BEP 3, cancel.  The peer may have answered already, and may still answer."""

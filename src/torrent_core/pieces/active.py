@@ -263,7 +263,7 @@ class ActivePiece:
             return None
         if not self.claims or self.claims.pop(block, None) != link:
             begin = block * BLOCK_SIZE
-            self.buffer[begin : begin + length] = data
+            (self._buffer or self.buffer)[begin : begin + length] = data
         self.received |= bit
         if self.free & bit:
             self.free ^= bit

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from ..limits import BLOCK_SIZE
-from .active import ActivePiece, Stage
+from .active import ActivePiece, RequestInfo, Stage
 from .asking import Asking
 from .lateness import Lateness
 from .manager import ActivePieceManager
@@ -54,30 +54,39 @@ class Arrivals:
         length of a block from which something follows, and what, before it looks at the next.
         """
         out, parole, per_piece = link.out, self._parole.holders, self._active.blocks_per_piece
-        is_touched = False
+        ordinal = link.state.ordinal
+        is_first = True
         for index, begin, length, data in blocks:
             key = index * per_piece + begin // BLOCK_SIZE
             info = out.get(key)
             if info is None or data is None or info.info != (index, begin, length):
                 yield length, self._unasked.received(link, key, index, begin, data, now)
                 continue
-            if parole and self._parole.is_closed_to(index, link.state.ordinal):
+            if parole and self._parole.is_closed_to(index, ordinal):
                 why = "is reserved for another link"
                 yield length, self._unasked.in_vain(link, info, why, now)
                 continue
             del out[key]
-            if now > link.last_progress or link.snubbed or link.rejections:
+            if is_first:
                 self._lateness.progressed(link, now)
-            else:  # not the first of this input
+            else:
                 link.arrived += 1
-            outcome = self._take(info.piece, info.block, data, link, now)
+            piece = info.piece
+            if piece.claims:
+                self._settle_claim(link, piece, info.block)
+            others = piece.add_block(info.block, data, ordinal, now)
+            # Nothing follows from nearly all blocks, and nearly all come in order.
+            outcome = USED
+            if others or piece.received == piece.all_blocks:
+                outcome = self._outcome(piece, others or ())
             if info.probe:
-                self._active.refresh(info.piece)  # its block was free
-            if not is_touched:
-                is_touched = True
+                self._active.refresh(piece)  # its block was free
+            if is_first:
+                is_first = False
                 self._asking.touch(link)
-            oldest = link.passed_over(info)
-            if oldest is not None and self._lateness.is_lost(link, oldest, now):
+            if info.serial == link.gone_below:
+                link.gone_below += 1
+            elif (oldest := link.passed_over(info)) and self._lateness.is_lost(link, oldest, now):
                 outcome = Outcome(outcome.completed, outcome.duplicates, oldest)
             if outcome is not USED:
                 yield length, outcome
@@ -96,11 +105,18 @@ class Arrivals:
     def _take(
         self, piece: ActivePiece, block: int, data: memoryview, link: LinkRequests, now: float
     ) -> Outcome:
-        active = self._active
-        if piece.claims and piece.claims.get(block, link.state.ordinal) != link.state.ordinal:
-            active.break_claims(piece, block)
+        self._settle_claim(link, piece, block)
+        return self._outcome(piece, piece.add_block(block, data, link.state.ordinal, now) or ())
+
+    def _settle_claim(self, link: LinkRequests, piece: ActivePiece, block: int) -> None:
+        """The block is there: who else was writing it stops, and the link itself has done."""
+        if piece.claims.get(block, link.state.ordinal) != link.state.ordinal:
+            self._active.break_claims(piece, block)
         link.claim = None
-        duplicates = piece.add_block(block, data, link.state.ordinal, now) or ()
+
+    def _outcome(self, piece: ActivePiece, duplicates: tuple[RequestInfo, ...]) -> Outcome:
+        """What follows from a block that its piece has taken in."""
+        active = self._active
         for other in duplicates:
             holder = active.links[other.link]
             holder.withdraw(active.key_of(other))

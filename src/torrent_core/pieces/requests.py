@@ -34,7 +34,6 @@ class LinkRequests:
     """The request book of one link.  Keys are block numbers over the whole torrent."""
 
     __slots__ = (
-        "_gone_below",
         "_last_deadline",
         "_last_rate",
         "_serial",
@@ -45,6 +44,7 @@ class LinkRequests:
         "depth",
         "detached",
         "gaps",
+        "gone_below",
         "last_progress",
         "low_water",
         "out",
@@ -90,8 +90,9 @@ class LinkRequests:
         """When it last delivered, or was asked after having nothing to do."""
         self.arrived = 0
         """Blocks that came since the pipeline was last paced."""
+        self.gone_below = 1
+        """No request with a lower serial is out: an answer to this one is in order."""
         self._serial = 0
-        self._gone_below = 1  # no request with a lower serial is out
         self._last_deadline = 0.0
         self._last_rate = 0.0
         self._slow_start_ends = now
@@ -159,15 +160,12 @@ class LinkRequests:
     def passed_over(self, answered: RequestInfo) -> RequestInfo | None:
         """The oldest request out, if it is older than the one that was just answered.
 
-        An answer in order, as nearly all are, is known by its serial: to look for the first
-        of a dictionary that is emptied from the front costs all that was taken from it.
+        Only worth asking where the serial is not ``gone_below``: to look for the first of a
+        dictionary that is emptied from the front costs all that was taken from it.
         """
-        if answered.serial == self._gone_below:
-            self._gone_below += 1
-            return None
         oldest = next(iter(self.out.values()), None)
         if oldest is None or oldest.serial > answered.serial:
-            self._gone_below = answered.serial + 1
+            self.gone_below = answered.serial + 1
             return None
         return oldest
 

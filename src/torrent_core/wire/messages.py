@@ -215,9 +215,7 @@ def max_message_length(piece_count: int) -> int:
 def _encode_ranges(message_id: int, blocks: Iterable[BlockInfo]) -> bytes:
     pack = _RANGE_MESSAGE.pack
     try:
-        return b"".join(
-            [pack(13, message_id, piece, begin, length) for piece, begin, length in blocks]
-        )
+        return b"".join([pack(13, message_id, *block) for block in blocks])
     except struct.error as error:
         raise WireError(f"a block does not fit the wire: {error}") from error
 
