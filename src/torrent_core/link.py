@@ -13,6 +13,7 @@ from .peer.connection import PeerConnection
 from .peer.events import BlockSink, Fault, HandshakeDone, PeerEvent
 from .peer.outbox import Outbox
 from .peer.states import Lifecycle, Phase, Signal
+from .peer.uploads import UploadQueue
 from .types import Buffer, CloseReason
 from .wire import handshake as wire
 from .wire.handshake import Handshake
@@ -94,6 +95,11 @@ class Link:
         if self._peer is None:
             raise LocalProtocolError("the handshakes are not through")
         return self._peer
+
+    @property
+    def uploads(self) -> UploadQueue | None:
+        """What the peer asked for; None before the handshakes are through."""
+        return None if self._peer is None else self._peer.uploads
 
     # --- Input and time ----------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from ..bitfield import wire_length
 from ..errors import WireError
 from ..geometry import Geometry
-from ..limits import MAX_REQUEST_LENGTH
+from ..limits import BLOCK_SIZE
 from ..linkstate import LinkState
 from ..wire.messages import (
     BITFIELD,
@@ -34,6 +34,9 @@ Handler: TypeAlias = Callable[[memoryview], PeerEvent | None]
 _PREFIX = PREFIX.size
 _WITH_ID = _PREFIX + 1
 _HEADER = PIECE_HEADER.size
+_WHOLE_BLOCK = PIECE_OVERHEAD + BLOCK_SIZE
+_STRIDE = _HEADER + BLOCK_SIZE
+"""A PIECE of a block of the usual length, header and all."""
 
 
 class _Arriving:
@@ -115,25 +118,21 @@ class Framer:
     def _whole_blocks(self, data: memoryview, at: int, blocks: list[Block], now: float) -> int:
         """Take the whole blocks that lie at ``at``, one upon the other; returns where they end.
 
-        Nearly everything that ever comes is a whole block of a piece that is not the last.
-        ``_act`` would do for these too, and does for all else.
+        Nearly everything that ever comes is a block of the usual length, of a piece that is
+        not the last.  ``_act`` would do for these too, and does for all else.
         """
-        end, payload = len(data), 0
-        unpack = PIECE_HEADER.unpack_from
-        last, piece_length = self._geometry.piece_count - 1, self._geometry.piece_length
-        while end - at > _HEADER:
+        unpack, before = PIECE_HEADER.unpack_from, len(blocks)
+        last_start = len(data) - _STRIDE
+        last, last_begin = self._geometry.piece_count - 1, self._geometry.piece_length - BLOCK_SIZE
+        while at <= last_start:
             length, message_id, index, begin = unpack(data, at)
-            size = length - PIECE_OVERHEAD
-            stop = at + _HEADER + size
-            if message_id != PIECE or stop > end or not 0 < size <= MAX_REQUEST_LENGTH:
+            if length != _WHOLE_BLOCK or message_id != PIECE or index >= last or begin > last_begin:
                 break
-            if index >= last or begin + size > piece_length:
-                break
-            blocks.append((index, begin, size, data[stop - size : stop]))
-            payload += size
-            at = stop
-        if payload:
-            self._state.down.add(payload, now)
+            payload = data[at + _HEADER : at + _STRIDE]
+            blocks.append((index, begin, BLOCK_SIZE, payload))
+            at += _STRIDE
+        if len(blocks) > before:
+            self._state.down.add((len(blocks) - before) * BLOCK_SIZE, now)
         return at
 
     def detach(self) -> None:

@@ -60,9 +60,9 @@ class Uploads:
 
     def pump(self, link: TorrentLink) -> None:
         """Read for the link while its send buffer has room."""
-        if not link.is_open:
+        uploads = link.wire.uploads
+        if not uploads or not link.is_open:
             return
-        uploads = link.wire.peer.uploads
         while len(uploads) and link.wire.unsent + link.reading < SEND_WATERMARK:
             read = _take_run(link)
             if self._context.verified.is_verified(read.run[0].piece):
