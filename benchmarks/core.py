@@ -3,10 +3,11 @@
 
     python benchmarks/core.py [--json] [--repeats N] [--quick]
 
-Four figures, microseconds each, the median over the repeats (see README.md beside this file
+Five figures, microseconds each, the median over the repeats (see README.md beside this file
 for what is in them and what is not):
 
 block_us  one 16 KiB block through ``Torrent.handle``, bytes in to actions out
+traced_us the same while a trace is recorded
 frame_us  one 16 KiB PIECE message cut out of the byte stream by ``PeerConnection``
 have_us   one HAVE through ``Torrent.handle``
 pick_us   one piece chosen, rarest first, among 100,000 pieces on 50 links
@@ -32,6 +33,8 @@ from torrent_core.peer.events import BlocksReceived
 from torrent_core.pieces import PieceManager, PiecePicker
 from torrent_core.rates import Rate
 from torrent_core.torrent import Torrent
+from torrent_core.trace import Recorder, TorrentSetup
+from torrent_core.trace.setup import Machine
 from torrent_core.types import Address
 from torrent_core.wire import handshake, messages
 
@@ -52,9 +55,14 @@ MICRO = 1e6
 class Bench:
     """One ``Torrent`` with one link to a seed; storage answers at once, digests as wanted."""
 
-    def __init__(self, metainfo: Metainfo) -> None:
+    def __init__(self, metainfo: Metainfo, *, traced: bool = False) -> None:
         self.metainfo = metainfo
-        self.torrent = Torrent(metainfo, peer_id=b"-TC0100-abcdefghijkl", random=random.Random(1))
+        peer_id, rng = b"-TC0100-abcdefghijkl", random.Random(1)
+        self.torrent: Machine = (
+            Recorder(TorrentSetup(metainfo, peer_id), rng, _throw_away)
+            if traced
+            else Torrent(metainfo, peer_id=peer_id, random=rng)
+        )
         self.now = 0.0
         self.spent = 0.0
         """Seconds inside ``handle`` so far."""
@@ -109,6 +117,10 @@ FAST = (0x04).to_bytes(8, "big")
 """Reserved bytes with the Fast Extension bit (BEP 6)."""
 
 
+def _throw_away(_trace: bytes) -> None:
+    return None
+
+
 def _request_fields(sent: bytes) -> Iterator[bytes]:
     if len(sent) >= handshake.HANDSHAKE_LENGTH and sent.startswith(handshake.PROTOCOL):
         sent = sent[handshake.HANDSHAKE_LENGTH :]
@@ -129,9 +141,9 @@ def _metainfo(size: int, piece_length: int) -> Metainfo:
 # --- The figures -----------------------------------------------------------------------------
 
 
-def block_us(size: int) -> float:
+def block_us(size: int, *, traced: bool = False) -> float:
     """Download ``size`` bytes from one seed, in chunks of 64 KiB, and divide by the blocks."""
-    bench = Bench(_metainfo(size, PIECE_LENGTH))
+    bench = Bench(_metainfo(size, PIECE_LENGTH), traced=traced)
     bench.connect(messages.encode(messages.HaveAll()))
     bench.spent = 0.0
     stream = bytearray()
@@ -146,6 +158,11 @@ def block_us(size: int) -> float:
         bench.feed(events.BytesReceived(LINK, chunk))
         bench.tick_if_due()
     return bench.spent / (size // BLOCK_SIZE) * MICRO
+
+
+def traced_us(size: int) -> float:
+    """The same with a ``Recorder`` around the torrent, whose trace goes nowhere."""
+    return block_us(size, traced=True)
 
 
 def _piece_message(fields: bytes) -> bytes:
@@ -228,6 +245,7 @@ MIB = 1024 * 1024
 FIGURES: dict[str, tuple[Callable[[int], float], int, int]] = {
     # figure: (how, how much, how much with --quick)
     "block_us": (block_us, 128 * MIB, 16 * MIB),
+    "traced_us": (traced_us, 128 * MIB, 16 * MIB),
     "frame_us": (frame_us, 128 * MIB, 16 * MIB),
     "have_us": (have_us, 20_000, 2_000),
     "pick_us": (pick_us, 5_000, 500),

@@ -42,6 +42,19 @@ def test_a_random_member_is_a_member(case: tuple[set[int], int], pick: int) -> N
     assert bitfield.lowest(bits) == min(wanted)
 
 
+@given(st.integers(0, 40_000), st.integers(0, 2**70))
+def test_the_lowest_member_is_found_however_far_up_it_is(index: int, above: int) -> None:
+    assert bitfield.lowest((2 * above + 1) << index) == index
+
+
+@given(counted_sets(), counted_sets())
+def test_what_is_without_is_the_difference(
+    one: tuple[set[int], int], other: tuple[set[int], int]
+) -> None:
+    bits, gone = (bitfield.from_indices(sorted(wanted), count) for wanted, count in (one, other))
+    assert set(bitfield.indices(bitfield.without(bits, gone))) == one[0] - other[0]
+
+
 @given(counted_sets().filter(lambda case: bool(case[0])))
 def test_every_member_can_be_the_random_one(case: tuple[set[int], int]) -> None:
     wanted, count = case

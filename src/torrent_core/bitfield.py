@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from .errors import WireError
 from .types import Buffer
 
+_LOW_END = (1 << 512) - 1
+"""Where ``lowest`` looks first."""
+
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -45,8 +48,22 @@ def has(bits: int, index: int) -> bool:
     return bool(bits >> index & 1)
 
 
+def without(bits: int, gone: int) -> int:
+    """The members of ``bits`` that are not in ``gone``.
+
+    ``bits & ~gone`` is the same, but the complement is a negative number, and bitwise steps
+    on those turn long integers over and over: ten times slower at 100,000 pieces.
+    """
+    return bits ^ (bits & gone)
+
+
 def lowest(bits: int) -> int:
-    """The smallest index of a set that is not empty."""
+    """The smallest index of a set that is not empty.
+
+    Of most sets a short end will do, and a negative number as long as the set is dear
+    (``without``).
+    """
+    bits = bits & _LOW_END or bits
     return (bits & -bits).bit_length() - 1
 
 

@@ -5,7 +5,7 @@ PIECE is not here: ``framing`` deals with it in its loop.
 
 from __future__ import annotations
 
-from ..bitfield import from_wire, has
+from ..bitfield import from_wire, has, without
 from ..errors import WireError
 from ..geometry import Geometry
 from ..limits import (
@@ -131,7 +131,7 @@ class Inbound:
     def _gain(self, pieces: int) -> PeerEvent | None:
         # The BEPs allow a bitfield only as the first message.  Clients have sent it late and
         # twice, and nobody can take back a piece, so the union is always right.
-        new = pieces & ~self._state.pieces
+        new = without(pieces, self._state.pieces)
         if not new:
             return None
         self._state.pieces |= new

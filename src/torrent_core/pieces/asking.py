@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from math import inf
 
-from ..bitfield import indices, lowest
+from ..bitfield import indices, lowest, without
 from ..limits import ENDGAME_PATIENCE, MAX_OPEN_BLOCKS
 from ..types import BlockInfo
 from .active import ActivePiece, RequestInfo
@@ -110,7 +110,7 @@ class Asking:
         return asked
 
     def _fill(self, link: LinkRequests, room: int, now: float) -> list[BlockInfo]:
-        usable = link.usable(now) & ~self._parole.closed_to(link)
+        usable = without(link.usable(now), self._parole.closed_to(link))
         asked: list[BlockInfo] = []
         while usable and room > len(asked):
             piece = self._choose(link, usable, now)
@@ -135,7 +135,7 @@ class Asking:
         active = self._active
         current = link.current
         begun = active.open & usable
-        alone = begun & ~active.owned
+        alone = without(begun, active.owned)
         orphaned = alone & active.orphaned
         if not orphaned and current is not None and begun >> current.index & 1:
             return current

@@ -11,7 +11,7 @@ Links that have everything are only counted: they say nothing about which piece 
 
 from __future__ import annotations
 
-from ..bitfield import has
+from ..bitfield import has, without
 
 
 class Availability:
@@ -41,7 +41,7 @@ class Availability:
     def rarest(self, candidates: int) -> int:
         """Those of a non-empty set that the fewest links have."""
         for plane in reversed(self._planes):
-            fewer = candidates & ~plane
+            fewer = without(candidates, plane)
             if fewer:
                 candidates = fewer
         return candidates

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..bitfield import without
 from ..budget import Budget
 from ..deadlines import Deadlines
 from ..errors import LocalProtocolError
@@ -122,8 +123,8 @@ class ActivePieceManager:
             self.withdraw(info)
         self.break_claims(piece)
         self.disown(piece)
-        self.open &= ~(1 << index)
-        self.orphaned &= ~(1 << index)
+        self.open = without(self.open, 1 << index)
+        self.orphaned = without(self.orphaned, 1 << index)
         self._recycle(piece)
         self._on_deactivated(index)
         return orphans
@@ -177,7 +178,7 @@ class ActivePieceManager:
             return
         self.links[piece.owner].current = None
         piece.owner = None
-        self.owned &= ~(1 << piece.index)
+        self.owned = without(self.owned, 1 << piece.index)
 
     def refresh(self, piece: ActivePiece) -> None:
         """Put ``piece`` among the open ones, or out of them, as its free blocks say."""

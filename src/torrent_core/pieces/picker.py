@@ -7,7 +7,7 @@ method here, so that nothing is lost between the sets.
 
 from __future__ import annotations
 
-from ..bitfield import random_member
+from ..bitfield import random_member, without
 from ..types import RandomSource
 from .availability import Availability
 from .verified import PieceManager
@@ -31,24 +31,24 @@ class PiecePicker:
     @property
     def missing(self) -> int:
         """Set of wanted pieces that are not ours yet."""
-        return self.wanted & ~self._verified.bitfield
+        return without(self.wanted, self._verified.bitfield)
 
     def set_wanted(self, wanted: int) -> None:
         """Replace the set of wanted pieces; also to be called when a check has replaced
         the set of verified ones."""
         self.wanted = wanted
-        self.candidates = self.missing & ~self._active
+        self.candidates = without(self.missing, self._active)
 
     def activated(self, index: int) -> None:
         """Piece ``index`` is being downloaded: no candidate."""
         bit = 1 << index
         self._active |= bit
-        self.candidates &= ~bit
+        self.candidates = without(self.candidates, bit)
 
     def deactivated(self, index: int) -> None:
         """Piece ``index`` is active no longer: selectable again, unless it is ours now."""
         bit = 1 << index
-        self._active &= ~bit
+        self._active = without(self._active, bit)
         if self.wanted & bit and not self._verified.is_verified(index):
             self.candidates |= bit
 

@@ -14,6 +14,7 @@ from math import inf
 
 import attrs
 
+from ..bitfield import without
 from ..limits import BLOCK_SIZE, MIN_PIPELINE
 from ..linkstate import LinkState
 from ..types import BlockInfo
@@ -251,4 +252,4 @@ class LinkRequests:
         if self.resting is not None and now < self.resting.until:
             return 0
         pieces = self.answers
-        return pieces & ~self.refused if self.refused else pieces
+        return without(pieces, self.refused)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import attrs
 
 from ..actions import Action, StateChanged
+from ..bitfield import without
 from ..deadlines import Deadlines
 from ..events import FilesStated
 from ..metainfo import Metainfo
@@ -81,4 +82,4 @@ class Context:
     @property
     def missing(self) -> int:
         """Set of wanted pieces that are not ours yet."""
-        return self.wanted & ~self.verified.bitfield
+        return without(self.wanted, self.verified.bitfield)
