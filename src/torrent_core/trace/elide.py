@@ -36,6 +36,7 @@ _RUNS = [
 ]
 _BEGINNINGS = [(_WHOLE_BLOCK,) * count for count in range(_LONGEST_RUN + 1)]
 _REQUEST_LENGTH = 17
+_BYTES = (bytes, bytearray, memoryview)
 
 
 class Follower:
@@ -63,7 +64,7 @@ class Follower:
         than a record may hold.
         """
         end = len(data)
-        if not isinstance(data, bytes | bytearray | memoryview):
+        if not isinstance(data, _BYTES):
             raise TypeError(f"{type(data).__name__} where bytes belong")
         if end > MAX_RECORD_BYTES:
             raise ValueError(f"{end} bytes at once")
