@@ -115,6 +115,15 @@ def test_more_than_512_unasked_blocks_close_the_link() -> None:
     assert swarm.actions(act.Close)[0].reason is CloseReason.UNSOLICITED_DATA
 
 
+def test_what_follows_the_block_that_closes_the_link_is_ignored() -> None:
+    swarm = Swarm(2 * BLOCK)
+    peer = swarm.join(Peer)
+    peer.say(*[wire.Piece(0, 0, b"x")] * 600)
+    swarm.run(seconds=0.1)
+    assert swarm.actions(act.Close)[0].reason is CloseReason.UNSOLICITED_DATA
+    assert len(swarm.actions(act.DataWasted)) == 513
+
+
 def test_a_block_that_another_brings_while_it_arrives_in_parts() -> None:
     swarm = Swarm(BLOCK)
     slow, quick = unchoked(swarm), unchoked(swarm)

@@ -67,7 +67,7 @@ class Arrivals:
                 yield length, self._unasked.in_vain(link, info, why, now)
                 continue
             del out[key]
-            if is_first:
+            if is_first and (now > link.last_progress or link.snubbed or link.rejections):
                 self._lateness.progressed(link, now)
             else:
                 link.arrived += 1
