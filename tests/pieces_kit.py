@@ -12,6 +12,7 @@ from random import Random
 
 import attrs
 
+from pieces_disk import Files, Write
 from torrent_core.bitfield import indices
 from torrent_core.budget import Budget
 from torrent_core.geometry import Geometry
@@ -157,6 +158,7 @@ class Swarm:
             on_detach=self._detach,
         )
         self.scheduler = RequestScheduler(self.picker, self.active)
+        self.files = Files(self.scheduler, self.cancel)
         self.peers: dict[int, Peer] = {}
         self.completed: list[ActivePiece] = []
         self.now = 0.0
@@ -235,8 +237,11 @@ class Swarm:
             self.cancel(other)
         if outcome.lost is not None:
             self.cancel(outcome.lost)
-        if outcome.completed is not None:
-            self.completed.append(outcome.completed)
+        piece = outcome.completed
+        if piece is not None and piece.stage is Stage.HASHING:
+            self.completed.append(piece)
+        elif piece is not None:
+            self.files.store(piece, piece.unsaved)
         return outcome
 
     def deliver_all(self, peer: Peer) -> None:
@@ -273,6 +278,13 @@ class Swarm:
             peer.arriving.place = None
 
     # --- Pieces ------------------------------------------------------------------------
+
+    def written(self, write: Write, *, fine: bool = True) -> None:
+        """The storage answers a write."""
+        piece = self.files.answer(write, fine=fine)
+        if piece is not None:
+            self.completed.append(piece)
+        self.settle()
 
     def passed(self, piece: ActivePiece) -> None:
         """The piece is verified and written."""
@@ -336,6 +348,12 @@ class Swarm:
     def settle(self) -> dict[int, list[BlockInfo]]:
         """Ask every dirty link; returns what each was asked, by ordinal, in order."""
         asked: dict[int, list[BlockInfo]] = {}
+        self._fill(asked)
+        while self.files.settle(self.now):
+            self._fill(asked)
+        return asked
+
+    def _fill(self, asked: dict[int, list[BlockInfo]]) -> None:
         while (book := self.scheduler.next_dirty()) is not None:
             blocks = self.scheduler.fill(book, self.now)
             if blocks:
@@ -343,7 +361,6 @@ class Swarm:
                 asked.setdefault(ordinal, []).extend(blocks)
                 self.peers[ordinal].queue += map(Owed, blocks)
                 self._check(book, blocks)
-        return asked
 
     def _check(self, book: LinkRequests, asked: list[BlockInfo]) -> None:
         """Nothing is asked in vain, or of too many."""
@@ -353,6 +370,7 @@ class Swarm:
             assert piece is not None
             assert piece.stage is Stage.DOWNLOADING
             assert not piece.has_block(block)
+            assert piece.places >> block & 1
             assert book.usable(self.now) >> info.piece & 1
             assert self.picker.missing >> info.piece & 1
             assert book.snubbed or piece.holders(block) <= MAX_BLOCK_HOLDERS

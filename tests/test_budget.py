@@ -18,7 +18,9 @@ class BudgetMachine(RuleBasedStateMachine):
         self.budget = Budget(limit)
         self.taken: list[int] = []
         self.waiting: list[bytes] = []
-        self.freed = False
+        self.told: list[bytes] = []
+        self.offers: list[bytes] = []
+        self.asked = True
 
     @rule(amount=amounts, owner=owners, force=st.booleans())
     def take(self, amount: int, owner: bytes, force: bool) -> None:
@@ -35,29 +37,49 @@ class BudgetMachine(RuleBasedStateMachine):
         self.model_wait(owner)
 
     def model_wait(self, owner: bytes) -> None:
+        if owner in self.told:
+            self.told.remove(owner)
         if owner not in self.waiting:
             self.waiting.append(owner)
+            self.asked = False
 
     @rule(pick=st.integers(0, 99))
     def give(self, pick: int) -> None:
         if self.taken:
             self.budget.give(self.taken.pop(pick % len(self.taken)))
-            self.freed = True
+            self.told += self.waiting
+            self.waiting = []
 
     @rule(owner=owners)
     def forget(self, owner: bytes) -> None:
         self.budget.forget(owner)
-        if owner in self.waiting:
-            self.waiting.remove(owner)
+        for names in (self.waiting, self.told, self.offers):
+            if owner in names:
+                names.remove(owner)
 
     @rule()
     def take_waiting(self) -> None:
-        told = self.budget.take_waiting()
-        if not self.freed or not self.waiting:
-            assert told == []
-            return
-        assert told == self.waiting
-        self.waiting, self.freed = [], False
+        assert self.budget.take_waiting() == self.told
+        self.told = []
+
+    @rule(owner=owners)
+    def offer(self, owner: bytes) -> None:
+        self.budget.offer(owner)
+        if owner not in self.offers:
+            self.offers.append(owner)
+            self.asked = False
+
+    @rule(owner=owners)
+    def retract(self, owner: bytes) -> None:
+        self.budget.retract(owner)
+        if owner in self.offers:
+            self.offers.remove(owner)
+
+    @rule()
+    def take_offers(self) -> None:
+        ask = bool(self.waiting) and not self.asked
+        assert self.budget.take_offers() == (self.offers if ask else [])
+        self.asked = self.asked or ask
 
     @invariant()
     def what_is_used_is_what_was_taken_and_not_given_back(self) -> None:
@@ -111,3 +133,39 @@ def test_who_is_forgotten_is_not_told() -> None:
     budget.forget(b"three")
     budget.give(0)
     assert budget.take_waiting() == [b"two"]
+
+
+def test_what_came_free_before_somebody_was_refused_is_no_news_to_him() -> None:
+    budget = Budget(1)
+    budget.take(1, b"one")
+    budget.give(1)
+    budget.take(1, b"two")
+    budget.take(1, b"three")
+    assert budget.take_waiting() == []
+
+
+def test_who_is_refused_again_before_he_is_told_is_told_the_next_time() -> None:
+    budget = Budget(2)
+    budget.take(2, b"one")
+    budget.wait(b"two")
+    budget.give(1)
+    assert not budget.take(2, b"two")
+    assert budget.take_waiting() == []
+    budget.give(1)
+    assert budget.take_waiting() == [b"two"]
+
+
+def test_offers_are_asked_for_once_until_somebody_else_waits_or_offers() -> None:
+    budget = Budget(0)
+    budget.offer(b"one")
+    assert budget.take_offers() == []
+    budget.wait(b"two")
+    assert budget.take_offers() == [b"one"]
+    assert budget.take_offers() == []
+    budget.wait(b"three")
+    assert budget.take_offers() == [b"one"]
+    budget.offer(b"two")
+    assert budget.take_offers() == [b"one", b"two"]
+    budget.retract(b"one")
+    budget.offer(b"three")
+    assert budget.take_offers() == [b"two", b"three"]

@@ -131,15 +131,18 @@ def test_a_whole_link_at_rest_is_a_refusal_too() -> None:
 
 
 def test_memory_that_is_full_holds_back() -> None:
-    budgets = Budgets(memory=Budget(4 * BLOCK))
+    budgets = Budgets(memory=Budget(8 * BLOCK))
     swarm = Swarm(64 * BLOCK, 2 * BLOCK, budgets=budgets)
     swarm.disk.delays[act.HashPiece] = 60.0
     peer = unchoked(swarm)
-    for _ in range(3):
+    for _ in range(5):
         answer(swarm, peer)
         swarm.run(seconds=0.2)
-    assert accounts(swarm)[Account.HELD] == 60
-    assert "memory is full with 2 pieces in progress" in text(swarm)
+    assert accounts(swarm) == {Account.RECEIVED: 8, Account.HELD: 56}
+    assert (
+        "memory is full with 4 pieces in progress, 4 of them at the disk, "
+        "128 of 128 KiB taken." in text(swarm)
+    )
 
 
 def test_a_piece_that_waits_for_its_disk_says_so_and_when_it_is_tried_again() -> None:

@@ -48,9 +48,13 @@ class ActivePieceMachine(RuleBasedStateMachine):
         short_by=st.integers(0, BLOCK_SIZE - 1),
         blocks=st.integers(1, 5),
         restored=st.just(0) | some_blocks,
+        span=st.sampled_from([None, 1, 2, 4]),
     )
-    def make(self, short_by: int, blocks: int, restored: int) -> None:
-        self.piece = piece_of(blocks, short_by)
+    def make(self, short_by: int, blocks: int, restored: int, span: int | None) -> None:
+        self.piece = ActivePiece(7, blocks * BLOCK_SIZE - short_by, span=span)
+        self.span = span or blocks
+        self.segments = {0} if span is None else set()
+        self.writing: set[int] = set()
         self.count = blocks
         self.asked: list[RequestInfo] = []
         self.senders: dict[int, int] = {}
@@ -69,12 +73,15 @@ class ActivePieceMachine(RuleBasedStateMachine):
     def add_request(self, link: int, block: int, wait: int, probe: bool) -> None:
         block %= self.count
         twice = any(info.link == link and info.block == block for info in self.asked)
-        if not twice and block not in self.received:
+        taken = block in self.received or block in self.writing
+        if not twice and not taken and block // self.span in self.segments:
             self.asked.append(ask(self.piece, link, block, deadline=self.now + wait, probe=probe))
 
     @rule(link=links, block=numbers, fill=st.integers(1, 255))
     def add_block(self, link: int, block: int, fill: int) -> None:
         block %= self.count
+        if block // self.span not in self.segments or block in self.writing - self.received:
+            return
         self.now += 1
         data = data_for(self.piece, block, fill)
         others = self.piece.add_block(block, data, link, self.now)
@@ -111,9 +118,36 @@ class ActivePieceMachine(RuleBasedStateMachine):
                 self.piece.add_holder(info)
 
     @rule(blocks=some_blocks)
-    def mark_stored(self, blocks: int) -> None:
-        self.piece.mark_stored(blocks & self.piece.all_blocks)
-        self.stored |= {block for block in self.received if blocks >> block & 1}
+    def begin_writing(self, blocks: int) -> None:
+        blocks &= self.piece.unsaved
+        self.piece.begin_writing(blocks)
+        self.writing |= {block for block in range(self.count) if blocks >> block & 1}
+
+    @rule(blocks=some_blocks, fine=st.booleans())
+    def end_writing(self, blocks: int, fine: bool) -> None:
+        blocks &= self.piece.writing
+        over = {block for block in range(self.count) if blocks >> block & 1}
+        if fine:
+            self.piece.mark_stored(blocks)
+            self.stored |= over & self.received
+        self.piece.end_writing(blocks)
+        self.writing -= over
+
+    @rule(segment=numbers)
+    def add_segment(self, segment: int) -> None:
+        if segment * self.span < self.count and segment not in self.segments:
+            self.piece.grant(segment)
+            self.segments.add(segment)
+
+    @rule(segment=numbers)
+    def drop_segment(self, segment: int) -> None:
+        if segment in self.segments and self.piece.is_spent(segment):
+            storage = self.piece.revoke(segment)
+            assert storage is None or len(storage) >= self.piece.segment_length(segment)
+            self.segments.remove(segment)
+
+    def blocks_of(self, segment: int) -> set[int]:
+        return set(range(segment * self.span, min((segment + 1) * self.span, self.count)))
 
     @rule()
     def reset(self) -> None:
@@ -133,7 +167,7 @@ class ActivePieceMachine(RuleBasedStateMachine):
             if block in self.senders and block not in self.stored:
                 begin = block * BLOCK_SIZE
                 end = begin + piece.block_length(block)
-                assert piece.buffer[begin:end] == self.bytes[begin:end]
+                assert piece.block_view(block) == self.bytes[begin:end]
         assert piece.blocks_received == len(self.received)
         assert piece.have_all_blocks is (len(self.received) == self.count)
         assert piece.senders == self.senders
@@ -150,6 +184,25 @@ class ActivePieceMachine(RuleBasedStateMachine):
         assert piece.buffered_bytes == sum(map(piece.block_length, in_memory))
 
     @invariant()
+    def what_has_a_place(self) -> None:
+        piece = self.piece
+        placed = {block for segment in self.segments for block in self.blocks_of(segment)}
+        assert piece.places == sum(1 << block for block in placed)
+        assert piece.is_whole is (self.span >= self.count)
+        assert piece.segments == sorted(self.segments)
+        lengths = [piece.segment_length(at) for at in range(-(-self.count // self.span))]
+        assert sum(lengths) == piece.length
+        held = {info.block for info in self.asked if not info.probe}
+        asked = {info.block for info in self.asked}
+        unsaved = self.received - self.stored
+        idle = [at for at in self.segments if not self.blocks_of(at) & (held | self.writing)]
+        assert piece.idle == sum(1 << at * self.span for at in idle)
+        for segment in self.segments:
+            kept = self.blocks_of(segment) & (unsaved | asked | self.writing)
+            assert piece.is_spent(segment) is not bool(kept)
+        assert piece.unsaved == sum(1 << block for block in unsaved - self.writing)
+
+    @invariant()
     def what_is_asked_and_what_is_free(self) -> None:
         piece = self.piece
         free = []
@@ -158,7 +211,7 @@ class ActivePieceMachine(RuleBasedStateMachine):
             assert piece.requests.get(block, []) == asked
             assert piece.is_requested(block) is bool(asked)
             assert piece.holders(block) == sum(not info.probe for info in asked)
-            if block not in self.received and not piece.holders(block):
+            if block not in self.received | self.writing and not piece.holders(block):
                 free.append(block)
         assert piece.get_needed_blocks() == [piece.block_info(block) for block in free]
         assert piece.get_needed_blocks(2) == piece.get_needed_blocks()[:2]
@@ -184,13 +237,27 @@ def test_blocks_cover_the_piece_without_gap_or_overlap(length: int) -> None:
     assert piece.blocks_needed == len(piece.get_needed_blocks())
 
 
-def test_a_piece_uses_the_start_of_the_storage_that_it_is_lent() -> None:
+def test_a_segment_uses_the_start_of_the_storage_that_it_is_lent() -> None:
     storage = bytearray(4 * BLOCK_SIZE)
-    piece = ActivePiece(0, BLOCK_SIZE + 10, lend=lambda: storage)
-    assert piece.storage is None
-    piece.add_block(1, b"x" * 10, 1, 0.0)
+    piece = ActivePiece(0, 3 * BLOCK_SIZE + 10, lend=lambda: storage, span=2)
+    piece.grant(1)
+    piece.add_block(3, b"x" * 10, 1, 0.0)
     assert storage[BLOCK_SIZE : BLOCK_SIZE + 11] == b"x" * 10 + b"\0"
-    assert len(piece.buffer) == BLOCK_SIZE + 10
+    assert len(piece.view(1)) == BLOCK_SIZE + 10
+    assert piece.revoke(1) is storage
+
+
+def test_a_segment_that_no_block_came_for_was_lent_nothing() -> None:
+    piece = piece_of(2)
+    assert piece.revoke(0) is None
+
+
+def test_of_a_piece_that_is_complete_nothing_is_idle() -> None:
+    piece = piece_of(1)
+    assert piece.idle == 1
+    piece.add_block(0, data_for(piece, 0), 1, 0.0)
+    piece.stage = Stage.HASHING
+    assert piece.idle == 0
 
 
 def test_a_request_names_its_block_as_the_wire_does() -> None:
@@ -258,7 +325,7 @@ def test_a_duplicate_changes_nothing() -> None:
     piece = piece_of(2)
     piece.add_block(0, data_for(piece, 0, 1), 1, 5.0)
     assert piece.add_block(0, data_for(piece, 0, 2), 2, 9.0) is None
-    assert piece.buffer[0] == 1
+    assert piece.block_view(0)[0] == 1
     assert piece.senders == {0: 1}
     assert piece.last_activity == 5.0
 
@@ -277,7 +344,7 @@ def test_bytes_written_into_the_claimed_place_are_not_copied_again() -> None:
     piece.claims[0] = 1
     piece.block_view(0)[:] = data_for(piece, 0, 5)
     piece.add_block(0, data_for(piece, 0, 9), 1, 0.0)
-    assert piece.buffer[0] == 5
+    assert piece.block_view(0)[0] == 5
     assert piece.claims == {}
 
 
@@ -285,7 +352,7 @@ def test_the_block_of_another_than_the_claimant_is_copied() -> None:
     piece = piece_of(1)
     piece.claims[0] = 1
     piece.add_block(0, data_for(piece, 0, 9), 2, 0.0)
-    assert piece.buffer[0] == 9
+    assert piece.block_view(0)[0] == 9
     assert piece.claims == {}
 
 
@@ -295,7 +362,7 @@ def test_assemble_is_a_view_of_the_whole_piece() -> None:
         piece.add_block(block, data_for(piece, block, block + 1), 1, 0.0)
     whole = piece.assemble()
     assert whole == b"\1" * BLOCK_SIZE + b"\2" * (BLOCK_SIZE - 1)
-    piece.buffer[0] = 77
+    piece.block_view(0)[0] = 77
     assert whole[0] == 77
 
 
@@ -307,6 +374,15 @@ def test_assemble_refuses_while_blocks_are_missing_or_only_in_files(stored: int)
         piece.add_block(1, data_for(piece, 1), 1, 0.0)
         piece.mark_stored(stored)
     with pytest.raises(LocalProtocolError, match=f"block {0 if stored else 1} is not in memory"):
+        piece.assemble()
+
+
+def test_assemble_refuses_a_piece_in_several_segments() -> None:
+    piece = ActivePiece(7, 2 * BLOCK_SIZE, span=1)
+    for block in range(2):
+        piece.grant(block)
+        piece.add_block(block, data_for(piece, block), 1, 0.0)
+    with pytest.raises(LocalProtocolError, match="block 0 is not in memory"):
         piece.assemble()
 
 

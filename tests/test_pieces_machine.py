@@ -10,9 +10,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pieces_kit import PLENTY, Peer, Swarm, content
+from pieces_kit import PLENTY, Peer, Swarm, content, payload
 from torrent_core.bitfield import indices
-from torrent_core.limits import BLOCK_SIZE
+from torrent_core.limits import BLOCK_SIZE, MIN_SEGMENTS
 from torrent_core.pieces import ActivePiece, ActivePieceConfig, Stage
 from torrent_core.types import BlockInfo
 
@@ -31,7 +31,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @initialize(
         wanted=st.sampled_from([ALL, ALL, 0b11011, 0b10000]),
-        memory=st.sampled_from([PLENTY, 3 * PIECE_SIZE, 1]),
+        memory=st.sampled_from([PLENTY, 4 * PIECE_SIZE, 3 * PIECE_SIZE, 1]),
         soft_cap=st.sampled_from([1, 20]),
         first=piece_sets,
     )
@@ -217,9 +217,18 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def check_complete(self, piece: ActivePiece) -> None:
         assert piece.stage is Stage.HASHING
-        assert bytes(piece.assemble()) == content(piece)
+        if piece.stored:
+            assert self.swarm.files.read(piece) == content(piece)
+        else:
+            assert bytes(piece.assemble()) == content(piece)
         if self.swarm.scheduler.parole.everything >> piece.index & 1:
             assert len(piece.get_contributing_peers()) == 1
+
+    @precondition(lambda self: self.swarm.files.out)
+    @rule(pick=choice, fine=st.sampled_from([True, True, True, False]))
+    def disk_answers(self, pick: int, fine: bool) -> None:
+        out = self.swarm.files.out
+        self.swarm.written(out[pick % len(out)], fine=fine)
 
     @rule(wanted=piece_sets)
     def change_mind(self, wanted: int) -> None:
@@ -256,21 +265,48 @@ class SchedulerMachine(RuleBasedStateMachine):
                 self.nobody_could_take(index, None)
                 continue
             for block in range(piece.blocks_needed):
-                free = not piece.has_block(block) and not piece.holders(block)
+                writing = bool(piece.writing >> block & 1)
+                free = not (piece.has_block(block) or piece.holders(block) or writing)
                 assert bool(piece.free >> block & 1) is free
             if piece.free and piece.stage is Stage.DOWNLOADING:
                 self.nobody_could_take(index, piece)
 
     def nobody_could_take(self, index: int, piece: ActivePiece | None) -> None:
         swarm = self.swarm
-        size = swarm.geometry.piece_size(index)
-        if piece is None and swarm.active.active_count >= 2 and swarm.budget.room < size:
-            return
+        has_place = piece is not None and bool(piece.free & piece.places)
+        full = not has_place and not swarm.active.memory.has_room
         for peer in self.peers:
             book = peer.book
             if not book.usable(swarm.now) >> index & 1 or len(book.out) > book.low_water:
                 continue
-            assert swarm.scheduler.parole.closed_to(book) >> index & 1, (peer.ordinal, index)
+            if swarm.scheduler.parole.closed_to(book) >> index & 1:
+                continue
+            assert full, (peer.ordinal, index)
+            # What nobody works on gives way, unless to a silent link, or is being written.
+            idle = any(piece.idle for piece in swarm.active.active_pieces)
+            assert book.snubbed or swarm.files.out or not idle
+
+    @invariant()
+    def memory_is_counted_and_bounded(self) -> None:
+        memory, pieces = self.swarm.active.memory, self.swarm.active.active_pieces
+        held = [(piece, segment) for piece in pieces for segment in piece.segments]
+        taken = [piece.segment_length(segment) for piece, segment in held]
+        assert memory.segments == len(taken)
+        assert memory.held == self.swarm.budget.used == sum(taken)
+        assert sum(taken) <= memory.budget.limit + MIN_SEGMENTS * memory.segment_size
+        assert len({id(piece.view(segment).obj) for piece, segment in held}) == len(held)
+
+    @invariant()
+    def what_is_worked_on_has_a_place_and_what_is_in_hand_is_kept(self) -> None:
+        for piece in self.swarm.active.active_pieces:
+            worked_on = [*piece.requests, *piece.claims, *indices(piece.in_memory)]
+            assert all(piece.places >> block & 1 for block in worked_on)
+            assert not piece.writing & ~piece.places
+            for block in indices(piece.received & piece.places & ~piece.stored):
+                assert piece.block_view(block) == payload(piece.block_info(block))
+            for block in indices(piece.stored):
+                stored = self.swarm.files.blocks[piece.index, block]
+                assert stored == payload(piece.block_info(block))
 
     @invariant()
     def whatever_is_out_falls_due_in_time(self) -> None:
@@ -310,8 +346,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert swarm.picker.candidates == swarm.picker.missing & ~sum(
             1 << index for index in active.active_indices
         )
-        assert swarm.budget.used == sum(piece.length for piece in active.active_pieces)
-        is_open = [p for p in active.active_pieces if p.free and p.stage is Stage.DOWNLOADING]
+        fresh = [p for p in active.active_pieces if p.free and p.stage is Stage.DOWNLOADING]
+        is_open = [piece for piece in fresh if piece.free & piece.places]
+        assert active.dry == sum(1 << piece.index for piece in fresh if piece not in is_open)
         assert active.open == sum(1 << piece.index for piece in is_open)
         assert active.orphaned == sum(1 << piece.index for piece in is_open if piece.released)
         owners = {p.book.current.index: p.ordinal for p in self.peers if p.book.current}
@@ -351,6 +388,8 @@ class SchedulerMachine(RuleBasedStateMachine):
                 return
             if swarm.completed:
                 swarm.passed(swarm.completed[0])
+            elif swarm.files.out:
+                swarm.written(swarm.files.out[0])
             elif rescuer.ordinal in swarm.peers and rescuer.queue:
                 swarm.now += 0.01
                 self.deliver(rescuer, rescuer.queue[0].info)

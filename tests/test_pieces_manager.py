@@ -5,7 +5,14 @@ import pytest
 from pieces_kit import make_state
 from torrent_core.budget import Budget
 from torrent_core.geometry import Geometry
-from torrent_core.limits import BLOCK_SIZE, MAX_BUFFERED_BYTES, MAX_WITHDRAWN
+from torrent_core.limits import (
+    BLOCK_SIZE,
+    MAX_BUFFERED_BYTES,
+    MAX_SEGMENT_BLOCKS,
+    MAX_WITHDRAWN,
+    MIN_SEGMENTS,
+    SEGMENTS_IN_BUDGET,
+)
 from torrent_core.pieces import (
     ActivePiece,
     ActivePieceConfig,
@@ -13,7 +20,7 @@ from torrent_core.pieces import (
     LinkRequests,
     RequestInfo,
 )
-from torrent_core.pieces.manager import ALWAYS_ADMITTED
+from torrent_core.pieces.memory import PieceMemory
 from torrent_core.types import BlockInfo
 
 PIECES, BLOCKS = 6, 3
@@ -33,11 +40,10 @@ def opened(manager: ActivePieceManager, index: int, now: float = 0.0) -> ActiveP
     return piece
 
 
-def lent(piece: ActivePiece) -> bytearray:
-    """The storage of a piece, once it needs one."""
-    assert len(piece.buffer) == piece.length
-    assert piece.storage is not None
-    return piece.storage
+def storage_of(piece: ActivePiece) -> bytearray:
+    storage = piece.view(0).obj
+    assert isinstance(storage, bytearray)
+    return storage
 
 
 def only(link: LinkRequests) -> RequestInfo:
@@ -58,20 +64,62 @@ def test_two_pieces_are_admitted_however_small_the_budget() -> None:
     assert manager.get_or_create(2, 0.0) is not None
 
 
-@pytest.mark.parametrize("memory", [0, 1, 2, 3, 5])
-def test_has_room_says_whether_another_piece_would_be_let_in(memory: int) -> None:
-    manager = manager_with(memory=memory * PIECE_SIZE)
+@pytest.mark.parametrize("memory", [0, 1, 2, 3, 4, 5, 12, 14, 20])
+def test_has_room_says_whether_another_segment_would_be_let_in(memory: int) -> None:
+    """In units of a block: a piece of three is whole from a budget of twelve on."""
+    manager = manager_with(memory=memory * BLOCK_SIZE)
+    each = BLOCKS if memory >= 4 * BLOCKS else 1
     for index in range(PIECES):
-        assert manager.has_room is (index < max(memory, ALWAYS_ADMITTED))
-        assert (manager.get_or_create(index, 0.0) is not None) is (
-            index < max(memory, ALWAYS_ADMITTED)
-        )
+        fits = index < max(memory // each, MIN_SEGMENTS)
+        assert manager.memory.has_room is fits
+        assert (manager.get_or_create(index, 0.0) is not None) is fits
+    assert manager.memory.held <= max(memory, MIN_SEGMENTS) * BLOCK_SIZE
+
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("piece", "memory", "blocks"),
+    [
+        (4 * MIB, 16 * MIB, 256),  # a quarter of the budget: whole
+        (8 * MIB, 16 * MIB, MAX_SEGMENT_BLOCKS),
+        (512 * MIB, 64 * MIB, MAX_SEGMENT_BLOCKS),
+        (512 * MIB, 4 * MIB, 4),
+        (512 * MIB, MIB, 1),
+        (512 * MIB, 0, 1),
+    ],
+)
+def test_a_piece_beyond_a_quarter_of_the_budget_takes_memory_in_segments(
+    piece: int, memory: int, blocks: int
+) -> None:
+    taken = PieceMemory(Geometry(2 * piece, piece), Budget(memory), b"me")
+    assert taken.span == blocks
+    assert taken.segment_size == blocks * BLOCK_SIZE
+    if blocks not in (1, MAX_SEGMENT_BLOCKS) and piece > memory // 4:
+        assert taken.segment_size * SEGMENTS_IN_BUDGET == memory
+
+
+def test_a_torrent_that_asks_for_late_blocks_of_stored_pieces_takes_only_spare_memory() -> None:
+    manager = manager_with(memory=4 * PIECE_SIZE)
+    manager.restore(0, 0b001, 0.0)
+    piece = manager.get(0)
+    assert piece is not None
+    assert manager.dry == 0b1
+    for index in range(1, 5):
+        opened(manager, index)
+    assert not manager.has_place(piece, 1)
+    manager.remove(1)
+    assert manager.has_place(piece, 1)
+    assert manager.has_place(piece, 2)
+    assert (manager.dry, manager.open & 1) == (0, 1)
 
 
 def test_two_torrents_share_one_budget_and_the_one_refused_is_remembered() -> None:
     budget = Budget(4 * PIECE_SIZE)
+    geometry = Geometry(PIECES * PIECE_SIZE, PIECE_SIZE)
     first, second = (
-        ActivePieceManager(GEOMETRY, budget=budget, owner=name) for name in (b"first", b"second")
+        ActivePieceManager(geometry, budget=budget, owner=name) for name in (b"first", b"second")
     )
     for index in range(4):
         opened(first, index)
@@ -87,54 +135,49 @@ def test_two_torrents_share_one_budget_and_the_one_refused_is_remembered() -> No
 @pytest.mark.parametrize("peak", [1, 2, 3, 10])
 def test_spare_buffers_are_used_again_and_never_outgrow_the_active_ones(peak: int) -> None:
     manager = manager_with(pieces=10)
-    first = [lent(opened(manager, index)) for index in range(peak)]
+    first = [storage_of(opened(manager, index)) for index in range(peak)]
     for index in range(peak):
         manager.remove(index)
-    second = [lent(opened(manager, index)) for index in range(peak)]
+    second = [storage_of(opened(manager, index)) for index in range(peak)]
     reused = sum(any(new is old for old in first) for new in second)
-    assert reused == min(peak, max(ALWAYS_ADMITTED, peak // 2))
+    assert reused == min(peak, max(MIN_SEGMENTS, peak // 2))
 
 
 def test_a_reused_buffer_serves_a_shorter_last_piece_too() -> None:
     manager = ActivePieceManager(GEOMETRY)
-    storage = lent(opened(manager, 0))
+    storage = storage_of(opened(manager, 0))
     manager.remove(0)
     last = opened(manager, PIECES - 1)
-    assert lent(last) is storage
-    assert len(last.buffer) == PIECE_SIZE - CUT
+    assert storage_of(last) is storage
+    assert len(last.view(0)) == PIECE_SIZE - CUT
 
 
 def test_a_torrent_shorter_than_its_piece_length_takes_only_what_it_needs() -> None:
     manager = ActivePieceManager(Geometry(100, 1 << 29))
-    assert len(lent(opened(manager, 0))) == 100
+    assert len(storage_of(opened(manager, 0))) == 100
 
 
 def test_the_buffer_given_back_last_goes_to_the_piece_whose_block_comes_next() -> None:
     manager = manager_with()
     first, second, third = (opened(manager, index) for index in range(3))
-    assert first.storage is second.storage is third.storage is None
-    storage = lent(first)
+    storage = storage_of(first)
     manager.remove(0)
     third.add_block(0, bytes(BLOCK_SIZE), 1, 0.0)
-    assert third.storage is storage
-    assert second.storage is None
+    assert storage_of(third) is storage
+    assert storage_of(second) is not storage
 
 
 def test_a_piece_that_never_got_a_block_gives_no_buffer_back() -> None:
     manager = manager_with()
     opened(manager, 0)
     manager.remove(0)
-    assert len(lent(opened(manager, 1))) == PIECE_SIZE
+    assert len(storage_of(opened(manager, 1))) == PIECE_SIZE
 
 
 def test_without_a_budget_of_its_own_the_configured_one_holds() -> None:
-    manager = manager_with(memory=3 * PIECE_SIZE)
-    assert [manager.get_or_create(index, 0.0) is not None for index in range(4)] == [
-        True,
-        True,
-        True,
-        False,
-    ]
+    manager = manager_with(memory=4 * PIECE_SIZE)
+    opened_all = [manager.get_or_create(index, 0.0) is not None for index in range(5)]
+    assert opened_all == [True, True, True, True, False]
 
 
 # --- Books -------------------------------------------------------------------------------
@@ -170,7 +213,7 @@ def test_a_place_that_another_writes_into_is_not_given_twice() -> None:
     piece = opened(manager, 0)
     manager.claim(first, piece, 0)[:] = b"a" * BLOCK_SIZE
     manager.claim(second, piece, 0)[:] = b"b" * BLOCK_SIZE
-    assert piece.buffer[0] == ord("a")
+    assert piece.block_view(0)[0] == ord("a")
     manager.unclaim(second)
     assert piece.claims == {0: 1}
 

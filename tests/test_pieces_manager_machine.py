@@ -8,7 +8,7 @@ from pieces_kit import make_state
 from torrent_core.budget import Budget
 from torrent_core.errors import LocalProtocolError
 from torrent_core.geometry import Geometry
-from torrent_core.limits import BLOCK_SIZE
+from torrent_core.limits import BLOCK_SIZE, MIN_SEGMENTS
 from torrent_core.pieces import (
     ActivePiece,
     ActivePieceManager,
@@ -16,7 +16,6 @@ from torrent_core.pieces import (
     RequestInfo,
     Stage,
 )
-from torrent_core.pieces.manager import ALWAYS_ADMITTED
 
 PIECES, BLOCKS = 6, 3
 PIECE_SIZE = BLOCKS * BLOCK_SIZE
@@ -32,7 +31,7 @@ choice = st.integers(0, 999)
 class ManagerMachine(RuleBasedStateMachine):
     """Both indices of the request book, the sets, the budget and the claims, beside lists."""
 
-    @initialize(memory=st.integers(0, PIECES) | st.just(100))
+    @initialize(memory=st.sampled_from([0, 1, 3, 4, 5, 100]))
     def make(self, memory: int) -> None:
         self.budget = Budget(memory * PIECE_SIZE)
         self.activated: list[int] = []
@@ -64,6 +63,12 @@ class ManagerMachine(RuleBasedStateMachine):
 
     has_both = precondition(lambda self: self.books and self.manager.active_count)
 
+    def has_place(self, piece: ActivePiece, block: int) -> bool:
+        had, room = piece.places >> block & 1, self.manager.memory.has_room
+        has = self.manager.has_place(piece, block)
+        assert has is bool(had or room) is bool(piece.places >> block & 1)
+        return has
+
     # --- Links and pieces --------------------------------------------------------------
 
     @rule()
@@ -79,17 +84,46 @@ class ManagerMachine(RuleBasedStateMachine):
     def open_piece(self, index: int) -> None:
         manager = self.manager
         active, used = manager.active_indices, self.budget.used
-        before, size = manager.get(index), GEOMETRY.piece_size(index)
+        before, memory = manager.get(index), manager.memory
+        size = min(GEOMETRY.piece_size(index), memory.segment_size)
+        memory_segments = memory.segments
         piece = manager.get_or_create(index, self.now)
         if before is not None:
             assert piece is before
-        elif len(active) < ALWAYS_ADMITTED or used + size <= self.budget.limit:
+        elif memory_segments < MIN_SEGMENTS or used + size <= self.budget.limit:
             assert piece is not None
-            assert piece.length == size
+            assert piece.length == GEOMETRY.piece_size(index)
+            assert sum(map(piece.segment_length, piece.segments)) == size
             assert piece.last_activity == self.now
         else:
             assert piece is None
             assert manager.active_indices == active
+
+    @rule(index=st.integers(0, PIECES - 1), blocks=st.integers(1, 7))
+    def restore_piece(self, index: int, blocks: int) -> None:
+        if not self.manager.has(index):
+            used = self.budget.used
+            self.manager.restore(index, blocks & ((1 << GEOMETRY.block_count(index)) - 1), self.now)
+            assert self.budget.used == used
+
+    @precondition(lambda self: self.manager.dry)
+    @rule(pick=choice)
+    def provide(self, pick: int) -> None:
+        dry = [p for p in self.manager.active_pieces if self.manager.dry >> p.index & 1]
+        piece = dry[pick % len(dry)]
+        if self.manager.provide(piece, self.now):
+            assert piece.free & piece.places & -piece.free
+            assert piece.last_activity == self.now
+        else:
+            assert not self.manager.memory.has_room
+
+    @precondition(lambda self: self.manager.active_count)
+    @rule(pick=choice)
+    def free_spent(self, pick: int) -> None:
+        piece = self.piece(pick)
+        before, worked_on = piece.segments, {*piece.requests, *piece.claims}
+        assert self.manager.free_spent(piece, piece.all_blocks) is (before != piece.segments)
+        assert set(piece.segments) == {block // piece.span for block in worked_on}
 
     @precondition(lambda self: self.manager.active_count)
     @rule(pick=choice)
@@ -123,6 +157,8 @@ class ManagerMachine(RuleBasedStateMachine):
     def request(self, pick: int, which: int, block: int, snubbed: bool) -> None:
         book, piece = self.book(pick), self.piece(which)
         block %= piece.blocks_needed
+        if not self.has_place(piece, block) or piece.has_block(block):
+            return
         if any(held.link == book.state.ordinal for held in piece.requests.get(block, ())):
             return
         book.snubbed = snubbed
@@ -197,7 +233,7 @@ class ManagerMachine(RuleBasedStateMachine):
     def claim(self, pick: int, which: int, block: int) -> None:
         book, piece = self.book(pick), self.piece(which)
         block %= piece.blocks_needed
-        if book.claim is not None:
+        if book.claim is not None or not self.has_place(piece, block):
             return
         place = self.manager.claim(book, piece, block)
         assert len(place) == piece.block_length(block)
@@ -253,7 +289,12 @@ class ManagerMachine(RuleBasedStateMachine):
     @invariant()
     def sets_are_exact(self) -> None:
         pieces = self.manager.active_pieces
-        is_open = [p for p in pieces if p.free and p.stage is Stage.DOWNLOADING]
+        assert all(p.stage is Stage.DOWNLOADING for p in pieces)
+        is_open = [p for p in pieces if p.free & p.places]
+        assert self.manager.dry == sum(1 << p.index for p in pieces if p.free and p not in is_open)
+        idle = self.manager.memory.longest_idle
+        assert idle is None or idle.idle
+        assert (idle is None) is not any(piece.idle for piece in pieces)
         assert self.manager.open == sum(1 << p.index for p in is_open)
         assert self.manager.orphaned == sum(1 << p.index for p in is_open if p.released)
         owned = {p.index: p.owner for p in pieces if p.owner is not None}
@@ -272,12 +313,11 @@ class ManagerMachine(RuleBasedStateMachine):
     @invariant()
     def the_budget_is_what_active_pieces_take(self) -> None:
         pieces = self.manager.active_pieces
-        assert self.manager.total_buffered_bytes == sum(piece.length for piece in pieces)
-        storages = [id(piece.storage) for piece in pieces if piece.storage is not None]
-        assert len(set(storages)) == len(storages)
-        if len(pieces) > ALWAYS_ADMITTED:
-            # Two pieces may have been let in by force before.
-            assert self.budget.used <= self.budget.limit + ALWAYS_ADMITTED * PIECE_SIZE
+        memory = self.manager.memory
+        views = [piece.view(segment) for piece in pieces for segment in piece.segments]
+        assert self.manager.total_buffered_bytes == memory.held == sum(map(len, views))
+        assert memory.segments == len(views) == len({id(view.obj) for view in views})
+        assert self.budget.used <= self.budget.limit + MIN_SEGMENTS * memory.segment_size
 
     @invariant()
     def claims_are_exact(self) -> None:

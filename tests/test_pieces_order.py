@@ -174,14 +174,15 @@ def test_a_link_that_shared_a_piece_does_not_go_on_with_it_once_it_is_abandoned(
 
 
 def test_without_memory_nothing_is_opened_and_the_owner_waits() -> None:
-    swarm = Swarm(4, 2, memory=1)
-    peers = [swarm.join() for _ in range(3)]
-    assert [len(peer.live) for peer in peers] == [2, 2, 0]
-    assert swarm.budget.used == 4 * BLOCK_SIZE
+    swarm = Swarm(8, 2, memory=8 * BLOCK_SIZE)
+    peers = [swarm.join() for _ in range(5)]
+    assert [len(peer.live) for peer in peers] == [2, 2, 2, 2, 0]
+    assert swarm.budget.used == 8 * BLOCK_SIZE
     swarm.deliver_all(peers[0])
+    assert not peers[0].live
     swarm.passed(swarm.completed[0])
-    assert len(peers[2].live) + len(peers[0].live) >= 2
-    assert swarm.active.active_count == 2
+    assert len(peers[4].live) + len(peers[0].live) == 2
+    assert swarm.active.active_count == 4
     finish(swarm, peers)
     assert swarm.missing() == []
 

@@ -264,18 +264,18 @@ TestPickerMachine = PickerMachine.TestCase
 
 
 @given(
+    checked=st.sets(st.integers(0, PIECES - 1)),
     found=st.lists(st.integers(0, PIECES - 1), unique=True),
-    lost=st.lists(st.integers(0, PIECES - 1), unique=True),
 )
-def test_verified_pieces_are_those_marked_and_not_found_missing(
-    found: list[int], lost: list[int]
+def test_verified_pieces_are_those_a_check_found_and_those_marked(
+    checked: set[int], found: list[int]
 ) -> None:
     manager = PieceManager(Geometry(PIECES * 10 - 3, 10), bytes(range(20)) * PIECES)
+    manager.mark_verified(0)
+    manager.replace(sum(1 << index for index in checked))
     for index in found:
         manager.mark_verified(index)
-    for index in lost:
-        manager.mark_missing(index)
-    left = set(found) - set(lost)
+    left = checked | set(found)
     assert [manager.is_verified(index) for index in range(PIECES)] == [
         index in left for index in range(PIECES)
     ]

@@ -1,7 +1,8 @@
 """A shared amount of something scarce: memory, links, dials under way.
 
 One ``Budget`` serves all torrents of a session.  Who is refused is remembered, so that it
-can be told when something comes free: nobody polls, and nobody is forgotten.
+can be told when something comes free: nobody polls, and nobody is forgotten.  Who holds
+what it could do without offers it, and is asked for it once somebody is refused.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from .types import InfoHash
 
 
 class Budget:
-    """Counts what is taken out of ``limit``, and who waits for more."""
+    """Counts what is taken out of ``limit``, who waits for more, and who could give way."""
 
-    __slots__ = ("_freed", "_refused", "limit", "used")
+    __slots__ = ("_asked", "_offers", "_refused", "_told", "limit", "used")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
         """What is taken; above the limit only by force."""
         self._refused: dict[InfoHash, None] = {}
-        self._freed = False
+        self._told: dict[InfoHash, None] = {}  # refused before something came free
+        self._offers: dict[InfoHash, None] = {}
+        self._asked = True  # whether the offers have been asked since anything changed
 
     @property
     def room(self) -> int:
@@ -39,22 +42,47 @@ class Budget:
 
     def wait(self, owner: InfoHash) -> None:
         """``owner`` wants to be told when something comes free."""
-        self._refused[owner] = None
+        self._told.pop(owner, None)  # it was refused again since
+        if owner not in self._refused:
+            self._refused[owner] = None
+            self._asked = False
 
     def give(self, amount: int) -> None:
-        """Return ``amount``."""
+        """Return ``amount``: those who wait are to be told."""
         self.used -= amount
-        self._freed = True
+        self._told.update(self._refused)
+        self._refused.clear()
 
     def forget(self, owner: InfoHash) -> None:
-        """``owner`` waits no longer."""
+        """``owner`` waits no longer, and offers nothing."""
         self._refused.pop(owner, None)
+        self._told.pop(owner, None)
+        self._offers.pop(owner, None)
 
     def take_waiting(self) -> list[InfoHash]:
-        """Those refused, in order, if anything came free since; they are then forgotten."""
-        if not self._freed or not self._refused:
-            return []
-        waiting = list(self._refused)
-        self._refused.clear()
-        self._freed = False
+        """Those refused before something came free, in order; they are then forgotten."""
+        waiting = list(self._told)
+        self._told.clear()
         return waiting
+
+    # --- Giving way --------------------------------------------------------------------
+
+    def offer(self, owner: InfoHash) -> None:
+        """``owner`` holds what it could do without."""
+        if owner not in self._offers:
+            self._offers[owner] = None
+            self._asked = False
+
+    def retract(self, owner: InfoHash) -> None:
+        """``owner`` needs all it holds."""
+        self._offers.pop(owner, None)
+
+    def take_offers(self) -> list[InfoHash]:
+        """Who can be asked to give way, oldest offer first, if anybody waits.
+
+        Empty until somebody else waits or offers: whoever gives way does so in his time.
+        """
+        if self._asked or not self._refused:
+            return []
+        self._asked = True
+        return list(self._offers)

@@ -89,6 +89,21 @@ MAX_OPEN_BLOCKS = 2048
 MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 """The plan's memory budget for blocks that are not on disk yet."""
 
+WRITE_THROUGH_SHARE = 4
+"""A piece longer than this part of the memory budget is written as it comes, and hashed from
+storage (design, section 6); shorter ones stay in memory until they are verified."""
+
+MAX_SEGMENT_BLOCKS = 16
+"""Blocks of such a piece that take memory, and are written, together: 256 KiB (lt 1.x:
+write_cache_line_size 16)."""
+
+SEGMENTS_IN_BUDGET = 64
+"""So many segments fit in the budget if it is small, so that as many links can work at once
+(lt: a piece's downloaders each keep to their own 16 KiB blocks)."""
+
+MIN_SEGMENTS = 2
+"""Segments that a torrent may hold whatever the budget says: one to fetch, one to finish."""
+
 CLEANUP_INTERVAL = 10.0
 """Longest gap between checks for timeouts (the plan's clean-up interval)."""
 
@@ -98,6 +113,14 @@ RESUME_INTERVAL = 10.0
 
 MAX_CHECKS_IN_FLIGHT = 4
 """Pieces being re-hashed at once while checking (lt: checking_mem_usage 8 MiB)."""
+
+MAX_HASHES_OUT = 32
+"""Pieces of one torrent that are out to be hashed at once (lt: hashing_threads 1, aio_threads
+10; more keep no thread busier, and only wait where no account shows it)."""
+
+MAX_WRITES_OUT = 32
+"""Writes of one torrent that are out at once (lt: aio_threads 10, max_queued_disk_bytes 1 MiB,
+which is 64 blocks)."""
 
 STORAGE_RETRY = 5.0
 """First pause after a failed write or read; doubles to the maximum."""

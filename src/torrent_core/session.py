@@ -199,7 +199,7 @@ class Session:
 
     def _share_out(self) -> list[Action]:
         """Tell those who were refused memory, links or dials that some came free."""
-        actions: list[Action] = []
+        actions = self._make_room()
         budgets = (self._budgets.memory, self._budgets.links, self._budgets.half_open)
         # What is told to one may free something for another that was told before.
         while waiting := [name for budget in budgets for name in budget.take_waiting()]:
@@ -207,6 +207,19 @@ class Session:
                 torrent = self._named(info_hash)  # a removal has it forgotten by the budgets
                 actions += torrent.resume_requests(self._now)
                 self._after(torrent)
+            actions += self._make_room()
+        return actions
+
+    def _make_room(self) -> list[Action]:
+        """Memory was refused: have one torrent give up what nobody works on."""
+        actions: list[Action] = []
+        for info_hash in self._budgets.memory.take_offers():
+            torrent = self._named(info_hash)
+            more, gives = torrent.give_way(self._now)
+            actions += more
+            self._after(torrent)
+            if gives:
+                break
         return actions
 
     # --- Links -------------------------------------------------------------------------

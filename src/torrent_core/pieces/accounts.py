@@ -13,7 +13,7 @@ import attrs
 
 from ..accounts import Account, Entry
 from ..geometry import Geometry
-from .active import ActivePiece
+from .active import ActivePiece, Stage
 from .requests import LinkRequests
 from .scheduler import RequestScheduler
 
@@ -37,29 +37,57 @@ class Accountant:
         self._now = now
         self._accounts = self._order()
 
-    def active(self, piece: ActivePiece) -> list[Entry]:
-        """The blocks of a piece that is being downloaded."""
+    def active(self, piece: ActivePiece, note: str = "", until: float | None = None) -> list[Entry]:
+        """The blocks of a piece that is being downloaded; ``note`` and ``until`` say what
+        the storing of those that came waits for."""
         entries = []
         if piece.received:
-            why = f"received, piece {piece.index} waits for its other blocks"
-            entries.append(_of_piece(Account.RECEIVED, why, piece, piece.received))
+            why = f"received, piece {piece.index} waits for its other blocks{note}"
+            entry = _of_piece(Account.RECEIVED, why, piece, piece.received)
+            entries.append(attrs.evolve(entry, until=until))
         asked = 0
         for block in piece.requests:
             asked |= 1 << block
             entries.append(self._requested(piece, block))
         rest = piece.all_blocks & ~piece.received & ~asked
-        if rest:
-            blocks = rest.bit_count()
-            for entry in self._supply(1 << piece.index):
-                entries.append(attrs.evolve(entry, blocks=blocks, within=rest))
-        return entries
+        old = rest & piece.writing
+        if old:
+            why = f"piece {piece.index} starts over once its last write is over{note}"
+            entries.append(attrs.evolve(_of_piece(Account.RECEIVED, why, piece, old), until=until))
+        dry = 0 if self._active.memory.has_room else rest & ~piece.places & ~old
+        if dry:
+            entries.append(_of_piece(Account.HELD, self._memory_is_full(), piece, dry))
+        return entries + self._supply_within(piece, rest & ~old & ~dry)
 
     def inactive(self, pieces: int) -> list[Entry]:
         """Wanted pieces that are neither had nor active, in groups."""
-        if pieces and not self._active.has_room:
-            why = f"memory is full with {self._active.active_count} pieces in progress"
-            return [self._entry(Account.HELD, why, pieces, [])]
+        if pieces and not self._active.memory.has_room:
+            return [self._entry(Account.HELD, self._memory_is_full(), pieces, [])]
         return self._supply(pieces)
+
+    def _supply_within(self, piece: ActivePiece, blocks: int) -> list[Entry]:
+        count = blocks.bit_count()
+        supply = self._supply(1 << piece.index) if blocks else []
+        return [attrs.evolve(entry, blocks=count, within=blocks) for entry in supply]
+
+    def _memory_is_full(self) -> str:
+        """The hard cap, and what holds it."""
+        memory, pieces = self._active.memory, self._active.active_pieces
+        budget = memory.budget
+        holding = [piece for piece in pieces if piece.segments]
+        stored = sum(
+            piece.stage is not Stage.DOWNLOADING or bool(piece.writing) for piece in holding
+        )
+        others = budget.used - memory.held
+        shares = [f"{stored} of them at the disk"] if stored else []
+        shares += [f"{others // 1024} KiB with other torrents"] if others else []
+        return ", ".join(
+            [
+                f"memory is full with {len(holding)} pieces in progress",
+                *shares,
+                f"{budget.used // 1024} of {budget.limit // 1024} KiB taken",
+            ]
+        )
 
     def _requested(self, piece: ActivePiece, block: int) -> Entry:
         links = [self._active.links[info.link] for info in piece.requests[block]]

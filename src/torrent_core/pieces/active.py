@@ -53,20 +53,24 @@ class Stage(Enum):
     FLUSHING = "being stored, to be hashed from storage"
     HASHING = "being hashed"
     WRITING = "being written"
+    LEAVING = "no longer wanted, once its last write is over"
 
 
 class ActivePiece:
     """One piece being downloaded; ``length`` in bytes, blocks counted from zero.
 
-    ``lend`` is called for storage of at least ``length`` bytes when the first block comes, not
-    before: with many pieces asked for, the one given back last, which the processor still has
-    at hand, then serves the one that is next to come.  Blocks are copied into it once, so that
-    ``assemble`` is a view.  Links are named by their ordinals.
+    Its memory comes in *segments* of ``span`` blocks; a piece of one segment is *whole*.
+    A segment that was granted has places for its blocks.  ``lend`` is called for its storage
+    when the first block comes, not before: with many pieces asked for, the one given back
+    last, which the processor still has at hand, then serves the one that is next to come.
+    Blocks are copied once, so that ``assemble`` is a view.  Links are named by their ordinals.
     """
 
     __slots__ = (
         "_buffer",
+        "_firsts",
         "_lend",
+        "_views",
         "all_blocks",
         "blocks_needed",
         "claims",
@@ -75,13 +79,15 @@ class ActivePiece:
         "last_activity",
         "length",
         "owner",
+        "places",
         "received",
         "released",
         "requests",
         "senders",
+        "span",
         "stage",
-        "storage",
         "stored",
+        "writing",
     )
 
     def __init__(
@@ -90,22 +96,32 @@ class ActivePiece:
         length: int,
         now: float = 0.0,
         lend: Callable[[], bytearray] | None = None,
+        *,
+        span: int | None = None,
     ) -> None:
+        """``span`` None: one segment, granted at once; else none is, and a span shorter than
+        the piece is a power of two.  What is lent is at least as long as any segment."""
         self.index = index
         self.length = length
         self.blocks_needed = -(-length // BLOCK_SIZE)
         self.all_blocks = (1 << self.blocks_needed) - 1
         """Set of all blocks."""
-        self.storage: bytearray | None = None
-        """What was lent, if anything was."""
+        self.span = span or self.blocks_needed
+        """Blocks of every segment but the last."""
+        self.places = 0
+        """Set of blocks whose segment is granted."""
+        self._firsts = 0  # set of the first blocks of those segments
         self._lend = lend or partial(bytearray, length)
-        self._buffer: memoryview | None = None
+        self._views: dict[int, memoryview] = {}  # of the storage lent to segments
+        self._buffer: memoryview | None = None  # the same of a whole piece
         self.received = 0
         """Set of blocks received, in memory or stored."""
         self.stored = 0
-        """Set of received blocks that lie in the files and not in the buffer."""
+        """Set of received blocks that lie in the files."""
+        self.writing = 0
+        """Set of blocks that are out to be written, or queued for it: not to be touched."""
         self.free = self.all_blocks
-        """Set of blocks neither received nor asked for (but by a probe)."""
+        """Set of blocks neither received nor asked for (but by a probe), nor being written."""
         self.released = 0
         """Set of free blocks that had been asked for before, in vain."""
         self.requests: dict[int, list[RequestInfo]] = {}
@@ -117,16 +133,10 @@ class ActivePiece:
         """The link that works on it by preference; nobody is kept out by that."""
         self.stage = Stage.DOWNLOADING
         self.last_activity = now
+        if span is None:
+            self.grant(0)
 
     # --- Queries -----------------------------------------------------------------------
-
-    @property
-    def buffer(self) -> memoryview:
-        """The place of the whole piece."""
-        if self._buffer is None:
-            self.storage = self._lend()
-            self._buffer = memoryview(self.storage)[: self.length]
-        return self._buffer
 
     @property
     def have_all_blocks(self) -> bool:
@@ -140,12 +150,22 @@ class ActivePiece:
 
     @property
     def in_memory(self) -> int:
-        """Set of blocks whose only copy is in the buffer."""
+        """Set of blocks whose only copy is in memory."""
         return self.received & ~self.stored
 
     @property
+    def unsaved(self) -> int:
+        """Those of them that nobody has been told to write."""
+        return self.received & ~self.stored & ~self.writing
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the piece is one segment; if not, it is written through."""
+        return self.span >= self.blocks_needed
+
+    @property
     def buffered_bytes(self) -> int:
-        """Bytes of blocks in the buffer."""
+        """Bytes of blocks whose only copy is in memory."""
         return sum(self.block_length(block) for block in indices(self.in_memory))
 
     def has_block(self, block: int) -> bool:
@@ -173,18 +193,19 @@ class ActivePiece:
         return infos
 
     def block_view(self, block: int) -> memoryview:
-        """The block's place in the buffer, writable."""
-        begin = block * BLOCK_SIZE
-        return self.buffer[begin : begin + BLOCK_SIZE]
+        """The block's place in memory, writable."""
+        segment, at = divmod(block, self.span)
+        return self.view(segment)[at * BLOCK_SIZE : (at + 1) * BLOCK_SIZE]
 
     def free_blocks(self, limit: int) -> Sequence[int]:
-        """The first blocks that are free to be asked for, at most ``limit``."""
-        if self.free == self.all_blocks:  # as of any piece that is opened
+        """The first blocks that may be asked for, being free with a place, at most ``limit``."""
+        free = self.free & self.places
+        if free == self.all_blocks:  # as of any whole piece that is opened
             return range(min(limit, self.blocks_needed))
-        return list(islice(indices(self.free), limit))
+        return list(islice(indices(free), limit))
 
     def get_needed_blocks(self, max_blocks: int | None = None) -> list[BlockInfo]:
-        """Blocks that are free to be asked for, first ones first."""
+        """Blocks that may be asked for, first ones first."""
         limit = self.blocks_needed if max_blocks is None else max_blocks
         return self.block_infos(self.free_blocks(limit))
 
@@ -195,6 +216,73 @@ class ActivePiece:
     def holders(self, block: int) -> int:
         """Links that have been asked for the block, probes not counted."""
         return sum(not info.probe for info in self.requests.get(block, ()))
+
+    # --- Memory ------------------------------------------------------------------------
+
+    def segment_blocks(self, segment: int) -> int:
+        """Set of the blocks of a segment."""
+        return (((1 << self.span) - 1) << segment * self.span) & self.all_blocks
+
+    def segment_length(self, segment: int) -> int:
+        """Bytes of a segment; only the last one may be shorter."""
+        begin = segment * self.span * BLOCK_SIZE
+        return min(self.span * BLOCK_SIZE, self.length - begin)
+
+    @property
+    def segments(self) -> list[int]:
+        """The segments that are granted, ascending."""
+        return [first // self.span for first in indices(self._firsts)]
+
+    def grant(self, segment: int) -> None:
+        """Its blocks have places from now on."""
+        self.places |= self.segment_blocks(segment)
+        self._firsts |= 1 << segment * self.span
+
+    def revoke(self, segment: int) -> bytearray | None:
+        """Its blocks have no places any longer; returns what was lent to it, if anything."""
+        self.places &= ~self.segment_blocks(segment)
+        self._firsts &= ~(1 << segment * self.span)
+        self._buffer = None
+        view = self._views.pop(segment, None)
+        return None if view is None else view.obj  # type: ignore[return-value]
+
+    def view(self, segment: int) -> memoryview:
+        """The place of a segment that is granted."""
+        view = self._views.get(segment)
+        if view is None:
+            view = memoryview(self._lend())[: self.segment_length(segment)]
+            self._views[segment] = view
+            if self.is_whole:
+                self._buffer = view
+        return view
+
+    @property
+    def idle(self) -> int:
+        """Set of the first blocks of segments in memory that nobody works on: nothing in
+        them is asked for, but by a probe, or being written."""
+        if self.stage is not Stage.DOWNLOADING:
+            return 0
+        spare = (self.free | self.received) & ~self.writing & self.places
+        if self.is_whole:
+            return 1 if spare == self.all_blocks else 0
+        # A long piece has thousands of segments: fold the blocks of all onto their firsts.
+        beyond = -self.blocks_needed % self.span
+        spare |= ((1 << beyond) - 1) << self.blocks_needed
+        step = 1
+        while step < self.span:
+            spare &= spare >> step
+            step *= 2
+        return spare & self._firsts
+
+    def is_spent(self, segment: int) -> bool:
+        """Whether a segment can be dropped: nothing in it is unsaved, asked for, being
+        written, or arriving."""
+        mask = self.segment_blocks(segment)
+        if (self.in_memory | self.writing) & mask:
+            return False
+        first = segment * self.span
+        blocks = range(first, min(first + self.span, self.blocks_needed))
+        return not any(block in self.requests or block in self.claims for block in blocks)
 
     # --- Requests ----------------------------------------------------------------------
 
@@ -262,8 +350,12 @@ class ActivePiece:
         if self.received & bit:
             return None
         if not self.claims or self.claims.pop(block, None) != link:
-            begin = block * BLOCK_SIZE
-            (self._buffer or self.buffer)[begin : begin + length] = data
+            buffer = self._buffer
+            if buffer is not None:  # a call less for most
+                begin = block * BLOCK_SIZE
+                buffer[begin : begin + length] = data
+            else:
+                self.block_view(block)[:] = data
         self.received |= bit
         if self.free & bit:
             self.free ^= bit
@@ -279,6 +371,15 @@ class ActivePiece:
         if length != self.block_length(block):
             raise LocalProtocolError(f"block {block} of piece {self.index}: wrong length")
 
+    def begin_writing(self, blocks: int) -> None:
+        """These received blocks are to be written as they are now."""
+        self.writing |= blocks
+
+    def end_writing(self, blocks: int) -> None:
+        """Their write is over.  Those forgotten meanwhile may be asked for again."""
+        self.writing &= ~blocks
+        self.free |= blocks & ~self.received
+
     def mark_stored(self, blocks: int) -> None:
         """These received blocks now lie in the files."""
         self.stored |= blocks & self.received
@@ -290,9 +391,13 @@ class ActivePiece:
         self.free &= ~blocks
 
     def reset(self) -> None:
-        """Forget every block: the piece failed its hash and starts over."""
+        """Forget every block: the piece failed its hash and starts over.
+
+        What is being written may not change, and is not asked for until that is over: an
+        older write that came last would spoil a newer one.
+        """
         self.received = self.stored = self.released = 0
-        self.free = self.all_blocks
+        self.free = self.all_blocks & ~self.writing
         for block in self.requests:
             if self.holders(block):
                 self.free &= ~(1 << block)
@@ -300,14 +405,15 @@ class ActivePiece:
         self.stage = Stage.DOWNLOADING
 
     def assemble(self) -> memoryview:
-        """The whole piece, as a view on the buffer.
+        """A whole piece, as a view on its memory.
 
-        Raises LocalProtocolError while blocks are missing or only in the files.
+        Raises LocalProtocolError while blocks are missing, or may lie in the files alone.
         """
-        if self.in_memory != self.all_blocks:
-            missing = lowest(self.all_blocks & ~self.in_memory)
+        absent = self.all_blocks & ~self.in_memory
+        if absent or self._buffer is None:
+            missing = lowest(absent or self.all_blocks)
             raise LocalProtocolError(f"piece {self.index}: block {missing} is not in memory")
-        return self.buffer
+        return self._buffer
 
 
 _Test: TypeAlias = Callable[[RequestInfo], bool]

@@ -122,8 +122,13 @@ class Arrivals:
             holder.withdraw(active.key_of(other))
             self._asking.touch(holder)
         if piece.received != piece.all_blocks:
+            if not piece.is_whole:
+                active.note_full(piece, block)
+            if not piece.is_whole or piece.free | piece.received == piece.all_blocks:
+                active.refresh(piece)  # nobody may be working on it any longer
             return Outcome(duplicates=duplicates) if duplicates else USED
-        piece.stage = Stage.FLUSHING if piece.stored else Stage.HASHING
+        in_memory = piece.is_whole and not piece.stored | piece.writing
+        piece.stage = Stage.HASHING if in_memory else Stage.FLUSHING
         active.disown(piece)
         active.refresh(piece)
         return Outcome(piece, duplicates)

@@ -6,9 +6,10 @@ Work is found for a link in this order:
    silent): they have waited longest;
 2. the piece it is working on;
 3. any other piece begun that nobody works on;
-4. a new piece, rarest first, while fewer than the soft cap are open;
+4. while fewer pieces than the soft cap are open, one that must take memory: a piece begun
+   whose blocks have no places there any longer, or not yet; else a new one, rarest first;
 5. a piece begun by another link: *preference, never ownership*;
-6. a new piece beyond the cap: the cap yields before it leaves a link idle;
+6. as 4, beyond the cap: the cap yields before it leaves a link idle;
 7. blocks asked of slower links (``endgame``).
 
 A link that finds too little is *hungry*.  It is looked at again as soon as anything changes
@@ -30,6 +31,7 @@ from .endgame import steal
 from .manager import ActivePieceManager
 from .parole import Parole
 from .picker import PiecePicker
+from .relief import Relief
 from .requests import LinkRequests
 
 LINKS_TO_PIECES = 1.5
@@ -45,11 +47,15 @@ class Asking:
         "_hungry",
         "_parole",
         "_picker",
+        "_relief",
         "reassigned",
         "review_at",
     )
 
-    def __init__(self, picker: PiecePicker, active: ActivePieceManager, parole: Parole) -> None:
+    def __init__(
+        self, picker: PiecePicker, active: ActivePieceManager, parole: Parole, relief: Relief
+    ) -> None:
+        self._relief = relief
         self._picker = picker
         self._active = active
         self._parole = parole
@@ -115,6 +121,8 @@ class Asking:
         while usable and room > len(asked):
             piece = self._choose(link, usable, now)
             if piece is None:
+                if usable & (self._active.dry | self._picker.candidates):
+                    self._relief.refused(link)
                 asked += self._steal(link, usable, room - len(asked), now)
                 break
             asked += self._ask(link, piece, room - len(asked), now)
@@ -154,8 +162,16 @@ class Asking:
         return piece
 
     def _open(self, link: LinkRequests, usable: int, now: float) -> ActivePiece | None:
-        index = self._picker.pick(usable, link.state.suggested)
-        return None if index is None else self._active.get_or_create(index, now)
+        """A piece that must take memory first: one begun and dry, else a new one."""
+        active = self._active
+        dry = active.dry & usable
+        if not dry:
+            index = self._picker.pick(usable, link.state.suggested)
+            return None if index is None else active.get_or_create(index, now)
+        piece = link.current
+        if piece is None or not dry >> piece.index & 1:
+            piece = active.get(lowest(dry & ~active.owned or dry))
+        return piece if piece is not None and active.provide(piece, now) else None
 
     def _soft_cap(self) -> int:
         config = self._active.config

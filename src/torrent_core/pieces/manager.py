@@ -1,6 +1,9 @@
 """The pieces being downloaded, made on demand within a memory budget, and who was asked
 for what.
 
+An active piece need not hold memory: one that nobody can go on with may lie in the files
+as far as it came, and is *dry* until it is asked for again.
+
 The request book has two indices, by piece (``ActivePiece.requests``) and by link
 (``LinkRequests.out``).  Both change here and nowhere else, so they cannot drift apart: a
 separate counter of requests out once drifted to 23,715 against a limit of 50 in another
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..bitfield import without
+from ..bitfield import lowest, without
 from ..budget import Budget
 from ..deadlines import Deadlines
 from ..errors import LocalProtocolError
@@ -22,10 +25,8 @@ from ..registry import Registry
 from ..types import BlockInfo, InfoHash
 from .active import ActivePiece, RequestInfo, Stage
 from .config import ActivePieceConfig
+from .memory import PieceMemory
 from .requests import LinkRequests
-
-ALWAYS_ADMITTED = 2
-"""Pieces a torrent may hold whatever the budget says: one to fetch, one to finish."""
 
 
 class ActivePieceManager:
@@ -37,18 +38,18 @@ class ActivePieceManager:
     """
 
     __slots__ = (
-        "_budget",
         "_deadlines",
         "_geometry",
         "_last_check",
         "_on_activated",
         "_on_deactivated",
         "_on_detach",
-        "_owner",
         "_pieces",
-        "_pool",
         "config",
+        "dry",
+        "full",
         "links",
+        "memory",
         "open",
         "orphaned",
         "owned",
@@ -67,19 +68,23 @@ class ActivePieceManager:
     ) -> None:
         self.config = config or ActivePieceConfig()
         self._geometry = geometry
-        self._budget = budget or Budget(self.config.max_buffered_bytes)
-        self._owner = owner
+        budget = budget or Budget(self.config.max_buffered_bytes)
+        self.memory = PieceMemory(geometry, budget, owner)
         self._on_activated = on_activated
         self._on_deactivated = on_deactivated
         self._on_detach = on_detach
-        self._pieces: Registry[int, ActivePiece] = Registry(create=self._make)
-        self._pool: list[bytearray] = []
+        self._pieces: Registry[int, ActivePiece] = Registry()
         self._deadlines: Deadlines[int] = Deadlines()
         self._last_check = 0.0
         self.links: dict[int, LinkRequests] = {}
         """The request book of each link, by ordinal."""
         self.open = 0
-        """Set of active pieces with blocks that are free to be asked for."""
+        """Set of active pieces with blocks that are free to be asked for and have places."""
+        self.dry = 0
+        """Set of active pieces whose free blocks have no places (``provide``)."""
+        self.full: list[tuple[ActivePiece, int]] = []
+        """Segments of pieces that are not whole, whose last block has come since the caller
+        last emptied this: (piece, set of blocks), to be written."""
         self.orphaned = 0
         """Set of open pieces some of whose free blocks were asked for before, in vain."""
         self.owned = 0
@@ -90,17 +95,30 @@ class ActivePieceManager:
     def get_or_create(self, index: int, now: float) -> ActivePiece | None:
         """The active piece ``index``, made now if memory allows; None if it does not."""
         piece = self._pieces.get(index)
-        if piece is not None:
-            return piece
-        size = self._geometry.piece_size(index)
-        force = len(self._pieces) < ALWAYS_ADMITTED
-        if not self._budget.take(size, self._owner, force=force):
-            return None
-        piece = self._pieces.get_or_create(index)
-        piece.last_activity = now
-        self.open |= 1 << index
-        self._on_activated(index)
+        if piece is None:
+            piece = self._make(index, now)
+            if not self.memory.take(piece, 0):
+                return None
+            self._activate(piece)
         return piece
+
+    def restore(self, index: int, blocks: int, now: float) -> None:
+        """Go on with a piece of which these blocks lie in the files since an earlier run.
+
+        It takes no memory until it is asked for.
+        """
+        piece = self._make(index, now)
+        piece.restore(blocks)
+        self._activate(piece)
+
+    def _make(self, index: int, now: float) -> ActivePiece:
+        length = self._geometry.piece_size(index)
+        return ActivePiece(index, length, now, self.memory.lend, span=self.memory.span)
+
+    def _activate(self, piece: ActivePiece) -> None:
+        self._pieces.add(piece.index, piece)
+        self.refresh(piece)
+        self._on_activated(piece.index)
 
     def get(self, index: int) -> ActivePiece | None:
         """The active piece ``index``, or None."""
@@ -113,9 +131,11 @@ class ActivePieceManager:
     def remove(self, index: int) -> list[RequestInfo]:
         """Let a piece go, done or not; returns the requests for it that were out.
 
-        Those are withdrawn, and owed a CANCEL.  No effect if the piece is not active.
+        Those are withdrawn, and owed a CANCEL.  No effect if the piece is not active.  What
+        is being written must stay as it is until that is over: such a piece is LEAVING
+        first, and is gone after ``settle_write``.
         """
-        piece = self._pieces.remove(index)
+        piece = self._pieces.get(index)
         if piece is None:
             return []
         orphans = [info for held in piece.requests.values() for info in held]
@@ -123,11 +143,20 @@ class ActivePieceManager:
             self.withdraw(info)
         self.break_claims(piece)
         self.disown(piece)
-        self.open = without(self.open, 1 << index)
-        self.orphaned = without(self.orphaned, 1 << index)
-        self._recycle(piece)
-        self._on_deactivated(index)
+        if piece.writing:
+            piece.stage = Stage.LEAVING
+            self.refresh(piece)
+        else:
+            self._drop(piece)
         return orphans
+
+    def _drop(self, piece: ActivePiece) -> None:
+        self._pieces.remove(piece.index)
+        piece.stage = Stage.LEAVING
+        self.refresh(piece)
+        for segment in piece.segments:
+            self.memory.give(piece, segment)
+        self._on_deactivated(piece.index)
 
     @property
     def blocks_per_piece(self) -> int:
@@ -151,15 +180,8 @@ class ActivePieceManager:
 
     @property
     def total_buffered_bytes(self) -> int:
-        """Bytes of buffers allocated under the budget: O(1)."""
-        return self._budget.used
-
-    @property
-    def has_room(self) -> bool:
-        """Whether memory allows one more piece of the usual length."""
-        if len(self._pieces) < ALWAYS_ADMITTED:
-            return True
-        return self._budget.used + self._geometry.piece_length <= self._budget.limit
+        """Bytes of buffers allocated under the budget, by all torrents: O(1)."""
+        return self.memory.budget.used
 
     def own(self, piece: ActivePiece, link: LinkRequests) -> None:
         """``link`` works on ``piece`` from now on, and on no other; nobody else does."""
@@ -183,11 +205,15 @@ class ActivePieceManager:
     def refresh(self, piece: ActivePiece) -> None:
         """Put ``piece`` among the open ones, or out of them, as its free blocks say."""
         bit = 1 << piece.index
-        is_open = bool(piece.free) and piece.stage is Stage.DOWNLOADING
+        free = piece.free if piece.stage is Stage.DOWNLOADING else 0
+        is_open = bool(free & piece.places)
         if bool(self.open & bit) != is_open:
             self.open ^= bit
+        if bool(self.dry & bit) != (bool(free) and not is_open):
+            self.dry ^= bit
         if bool(self.orphaned & bit) != (is_open and bool(piece.released)):
             self.orphaned ^= bit
+        self.memory.note_idle(piece)
 
     # --- Requests ----------------------------------------------------------------------
 
@@ -313,17 +339,49 @@ class ActivePieceManager:
 
     # --- Memory ------------------------------------------------------------------------
 
-    def _make(self, index: int) -> ActivePiece:
-        return ActivePiece(index, self._geometry.piece_size(index), lend=self._lend)
+    def provide(self, piece: ActivePiece, now: float) -> bool:
+        """Give the first free block of a dry piece a place; False if memory is refused."""
+        if not self.memory.take(piece, lowest(piece.free) // piece.span):
+            return False
+        piece.last_activity = now
+        self.refresh(piece)
+        return True
 
-    def _lend(self) -> bytearray:
-        if self._pool:
-            return self._pool.pop()
-        return bytearray(min(self._geometry.piece_length, self._geometry.total_length))
+    def has_place(self, piece: ActivePiece, block: int) -> bool:
+        """Whether the block has a place, which it is given now if there is memory to spare."""
+        if piece.places >> block & 1:
+            return True
+        if not self.memory.has_room:
+            return False
+        self.memory.take(piece, block // piece.span)
+        self.refresh(piece)
+        return True
 
-    def _recycle(self, piece: ActivePiece) -> None:
-        self._budget.give(piece.length)
-        # No more spare buffers than active pieces: the pool must not outgrow the budget.
-        spare = len(self._pool) < max(len(self._pieces), ALWAYS_ADMITTED)
-        if spare and piece.storage is not None:
-            self._pool.append(piece.storage)
+    def note_full(self, piece: ActivePiece, block: int) -> None:
+        """A block came: if it was the last of its segment, that is ready to be written."""
+        blocks = piece.segment_blocks(block // piece.span)
+        if piece.received & blocks == blocks:
+            self.full.append((piece, blocks))
+
+    def settle_write(self, piece: ActivePiece, blocks: int, *, wanted: bool) -> None:
+        """A write of these blocks is over, well or not: what that kept in memory may go.
+
+        ``wanted`` says of a piece that is LEAVING whether it is to be had after all.
+        """
+        piece.end_writing(blocks)
+        if piece.stage is Stage.LEAVING and not piece.writing:
+            if not wanted:
+                self._drop(piece)
+                return
+            piece.stage = Stage.DOWNLOADING
+        self.free_spent(piece, blocks)
+
+    def free_spent(self, piece: ActivePiece, blocks: int) -> bool:
+        """Give back the memory of those segments, of the ones with any of ``blocks``, that
+        have nothing in them to keep; whether there were any."""
+        touched = [one for one in piece.segments if piece.segment_blocks(one) & blocks]
+        spent = [segment for segment in touched if piece.is_spent(segment)]
+        for segment in spent:
+            self.memory.give(piece, segment)
+        self.refresh(piece)
+        return bool(spent)

@@ -20,6 +20,7 @@ from .parole import Parole
 from .picker import PiecePicker
 from .refusals import Refusals
 from .releases import Releases
+from .relief import Relief
 from .requests import LinkRequests
 
 
@@ -40,6 +41,7 @@ class RequestScheduler:
         "parole",
         "picker",
         "reassigned",
+        "relief",
         "touch",
         "touch_hungry",
     )
@@ -49,7 +51,8 @@ class RequestScheduler:
         self.active = active
         self.parole = Parole()
         self._refusals = Refusals()
-        self._asking = asking = Asking(picker, active, self.parole)
+        self.relief = Relief(active)
+        self._asking = asking = Asking(picker, active, self.parole, self.relief)
         self._releases = Releases(active, self.parole, asking)
         self._lateness = Lateness(active, self.parole, self._refusals, self._releases)
         arrivals = Arrivals(active, self.parole, asking, self._lateness)

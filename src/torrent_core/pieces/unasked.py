@@ -91,7 +91,9 @@ class Unasked:
         block = begin // BLOCK_SIZE
         if piece.has_block(block) or piece.block_length(block) != length:
             return None
-        return None if self._parole.is_closed_to(index, link.state.ordinal) else piece
+        if self._parole.is_closed_to(index, link.state.ordinal) or piece.writing >> block & 1:
+            return None
+        return piece if self._active.has_place(piece, block) else None
 
     def _is_block(self, index: int, begin: int, data: memoryview | None) -> bool:
         """Whether this may be a block; of one that was not kept, the length is unknown."""

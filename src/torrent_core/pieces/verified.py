@@ -33,10 +33,6 @@ class PieceManager:
         """Piece ``index`` is ours from now on."""
         self.bitfield |= 1 << index
 
-    def mark_missing(self, index: int) -> None:
-        """Piece ``index`` turned out not to be there (a re-check, a failed read)."""
-        self.bitfield &= ~(1 << index)
-
     def replace(self, bits: int) -> None:
         """Set the whole set at once, as a check found it."""
         self.bitfield = bits

@@ -184,12 +184,8 @@ class Checking:
     def _restore(self, index: int, blocks: int) -> None:
         """Go on with a piece whose blocks an earlier run left in the files."""
         context = self._context
-        if not context.picker.candidates >> index & 1:
-            return
-        piece = context.active.get_or_create(index, context.now)
-        if piece is not None:
-            piece.restore(blocks)
-            context.active.refresh(piece)
+        if context.picker.candidates >> index & 1:
+            context.active.restore(index, blocks, context.now)
 
     # --- Failures ----------------------------------------------------------------------
 

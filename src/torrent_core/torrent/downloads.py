@@ -134,6 +134,11 @@ class Downloads:
         report = BlocksReleased(context.info_hash, state.link, released.cause, tuple(blocks))
         context.actions.append(report)
 
+    def cancel(self, info: RequestInfo) -> None:
+        """A request was withdrawn, of a link that lives: it is owed a CANCEL, and work."""
+        self._context.scheduler.touch(self._context.active.links[info.link])
+        self._cancel(info.link, [info.info])
+
     def _cancel(self, ordinal: int, blocks: list[BlockInfo]) -> None:
         link = self.links.live(ordinal)
         link.wire.peer.cancel(blocks)

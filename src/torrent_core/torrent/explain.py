@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import attrs
+
 from ..accounts import Account, Entry, Explanation
 from ..pieces import ActivePiece, Stage
 from ..pieces.accounts import Accountant
 from ..types import Address, LinkId, TorrentState
+from .backlog import Backlog
 from .checking import CHECK_RETRY
 from .context import Context
 from .dialling import Dialling
-from .finishing import RETRY
 
 _IDLE_STATES = {
     TorrentState.CHECKING: "the files are being checked",
@@ -18,21 +20,31 @@ _IDLE_STATES = {
 }
 
 
-def explain(context: Context, dialling: Dialling, now: float) -> Explanation:
+@attrs.frozen
+class _AtDisk:
+    """What the storage work of one piece waits for, if it waits."""
+
+    note: str = ""
+    until: float | None = None
+
+
+def explain(context: Context, dialling: Dialling, backlog: Backlog, now: float) -> Explanation:
     """Why each wanted block that is not verified and written is not here yet.
 
     Costs one pass over links and active pieces, and set algebra over the rest.
     """
     now = max(now, context.now)
     accountant = Accountant(context.scheduler, context.metainfo.geometry, now)
+    waits = _waits(backlog)
     entries: list[Entry] = []
     untouched = context.missing
     for piece in context.active.active_pieces:
         untouched &= ~(1 << piece.index)
+        wait = waits.get(piece.index, _AtDisk())
         if piece.stage is Stage.DOWNLOADING and context.may_dial:
-            entries += accountant.active(piece)
+            entries += accountant.active(piece, wait.note, wait.until)
         else:
-            entries += _in_storage(context, piece)
+            entries += _in_storage(context, piece, wait)
     if context.may_dial:
         entries += accountant.inactive(untouched)
     elif untouched:
@@ -47,19 +59,29 @@ def explain(context: Context, dialling: Dialling, now: float) -> Explanation:
     )
 
 
-def _in_storage(context: Context, piece: ActivePiece) -> list[Entry]:
-    """A piece that is complete, or that a torrent which stops is storing as far as it is."""
-    until = context.timers.get((RETRY, piece.index))
-    failed = "" if until is None else ", and its storage failed"
-    why = f"received, piece {piece.index} is {piece.stage.value}{failed}"
+def _waits(backlog: Backlog) -> dict[int, _AtDisk]:
+    """Pieces whose storage work is in line, or failed."""
+    waits = {
+        index: _AtDisk(f", queued behind a bounded backlog ({lane.limit} {lane.name} are out)")
+        for index, lane in backlog.in_line().items()
+    }
+    for index, when in backlog.failures().items():
+        waits[index] = _AtDisk(", and its storage failed", when)
+    return waits
+
+
+def _in_storage(context: Context, piece: ActivePiece, wait: _AtDisk) -> list[Entry]:
+    """A piece that is complete, or that is stored as far as it is since nobody wants more."""
+    why = f"received, piece {piece.index} is {piece.stage.value}{wait.note}"
+    rest = _IDLE_STATES.get(context.state, why)
     entries = []
     for account, reason, blocks in (
         (Account.RECEIVED, why, piece.received),
-        (Account.HELD, _IDLE_STATES.get(context.state, ""), piece.all_blocks & ~piece.received),
+        (Account.HELD, rest, piece.all_blocks & ~piece.received),
     ):
         if blocks:
             count, bit = blocks.bit_count(), 1 << piece.index
-            entries.append(Entry(account, reason, count, bit, within=blocks, until=until))
+            entries.append(Entry(account, reason, count, bit, within=blocks, until=wait.until))
     return entries
 
 

@@ -21,7 +21,8 @@ from ..metainfo.model import HASH_LENGTH
 A = TypeVar("A", PieceHashed, Written, BlocksRead, FilesStated)
 
 
-def _any_size(_event: object) -> bool:
+def any_size(_event: object) -> bool:
+    """Whether the answer is as large as it must be, where it has no size."""
     return True
 
 
@@ -53,7 +54,7 @@ class Jobs:
         done: Callable[[A], None],
         failed: Callable[[StorageFailed], None],
         *,
-        fits: Callable[[A], bool] = _any_size,
+        fits: Callable[[A], bool] = any_size,
     ) -> int:
         """The number for a new action, answered by ``expects`` or ``StorageFailed``.
 

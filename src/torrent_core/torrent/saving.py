@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 from ..actions import SaveResume, StatFiles
 from ..events import FilesStated, StorageFailed
-from ..pieces import ActivePiece, Stage
+from ..pieces import Stage
 from ..storage import ResumeData
 from ..types import FileStat, TorrentState
+from .backlog import Backlog
 from .context import Context
-from .finishing import Finishing
+from .writing import Writing
 
 SAVE = "resume data is due"
 
@@ -26,17 +27,19 @@ class Saving:
     def __init__(
         self,
         context: Context,
-        finishing: Finishing,
+        backlog: Backlog,
+        writing: Writing,
         totals: Callable[[], tuple[int, int]],
     ) -> None:
         """``totals`` answers with the payload bytes down and up, all runs together."""
         self._context = context
-        self._finishing = finishing
+        self._backlog = backlog
+        self._writing = writing
         self._totals = totals
         self._is_last = False
 
     def progressed(self) -> None:
-        """Something is verified that no resume data knows yet."""
+        """Something lies in the files that no resume data knows yet."""
         timers = self._context.timers
         if timers.get((SAVE, 0)) is None:
             timers.set((SAVE, 0), self._context.now + self._context.config.resume_interval)
@@ -49,10 +52,11 @@ class Saving:
         """Store what is in memory; ``end_if_idle`` does the rest."""
         context = self._context
         context.timers.clear((SAVE, 0))
-        self._finishing.retry_now()
+        self._backlog.retry_now()
         for piece in context.active.active_pieces:
             if piece.stage is Stage.DOWNLOADING:
-                self._finishing.store(piece, _nothing)
+                self._writing.store(piece, piece.unsaved)
+                context.active.refresh(piece)
 
     def end_if_idle(self) -> None:
         """Once a stopping torrent waits for no storage: save, then it is stopped."""
@@ -91,24 +95,16 @@ class Saving:
     def _data(self, files: tuple[FileStat | None, ...]) -> bytes:
         context = self._context
         downloaded, uploaded = self._totals()
+        # One that lies there whole, and waits for its hash, is hashed by the next start.
+        stored = [
+            (piece.index, piece.stored) for piece in context.active.active_pieces if piece.stored
+        ]
         return ResumeData(
             info_hash=context.info_hash,
             piece_count=context.metainfo.piece_count,
             verified=context.verified.bitfield,
-            partial=tuple(sorted(map(_stored, filter(_is_partial, context.active.active_pieces)))),
+            partial=tuple(sorted(stored)),
             files=files,
             downloaded=downloaded,
             uploaded=uploaded,
         ).encode()
-
-
-def _is_partial(piece: ActivePiece) -> bool:
-    return bool(piece.stored) and piece.stored != piece.all_blocks
-
-
-def _stored(piece: ActivePiece) -> tuple[int, int]:
-    return piece.index, piece.stored
-
-
-def _nothing() -> None:
-    return None

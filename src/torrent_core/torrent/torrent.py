@@ -40,6 +40,7 @@ from ..limits import SLEPT
 from ..metainfo import Metainfo
 from ..peer import events as peer
 from ..pieces import (
+    ActivePiece,
     ActivePieceManager,
     PieceManager,
     PiecePicker,
@@ -48,6 +49,7 @@ from ..pieces import (
 )
 from ..storage import FileMap
 from ..types import CloseReason, InfoHash, RandomSource, TorrentState
+from .backlog import Backlog
 from .checking import CHECK_RETRY, Checking
 from .config import Budgets, TorrentConfig
 from .context import Context
@@ -60,6 +62,7 @@ from .saving import SAVE, Saving
 from .status import PeerStatus, TorrentStatus, peer_status, torrent_status
 from .uploads import Uploads
 from .waking import lateness
+from .writing import Writing
 
 HAVES = "HAVEs are due"
 PEER_ID_LENGTH = 20
@@ -93,13 +96,16 @@ class Torrent:
         )
         self._downloads = Downloads(context)
         self._links = self._downloads.links = Links(context, self._downloads)
-        self._finishing = Finishing(context, self._piece_verified, self._corrupt)
-        self._downloads.finishing = self._finishing
+        self._backlog = Backlog(context)
+        self._writing = Writing(context, self._backlog, self._stored, self._downloads.cancel)
+        self._finishing = self._downloads.finishing = Finishing(
+            context, self._backlog, self._writing, self._piece_verified, self._corrupt
+        )
         self._downloads.close = self._close
         self._uploads = Uploads(context, self._links)
         self._dialling = Dialling(context, new_dial_id or count(1).__next__)
         self._checking = Checking(context, self._checked)
-        self._saving = Saving(context, self._finishing, self._links.totals)
+        self._saving = Saving(context, self._backlog, self._writing, self._links.totals)
         self._haves: list[int] = []
         self._on_event = self._event_table()
         self._on_peer = self._peer_table()
@@ -189,9 +195,17 @@ class Torrent:
         self._context.scheduler.touch_hungry()
         return self.handle(Tick(), now)
 
+    def give_way(self, now: float) -> tuple[list[Action], bool]:
+        """Another torrent was refused memory: give up some that nobody here works on.
+
+        Also returns whether some is free now, or will be once a write is answered.
+        """
+        gives = self._writing.is_giving_way or self._writing.give_way()
+        return self.handle(Tick(), now), gives
+
     def explain(self, now: float) -> Explanation:
         """Why each missing block is not here yet, and what will move it next."""
-        return explain(self._context, self._dialling, now)
+        return explain(self._context, self._dialling, self._backlog, now)
 
     def status(self, now: float) -> TorrentStatus:
         """The whole torrent at a glance."""
@@ -270,6 +284,8 @@ class Torrent:
         if self._dialling.stale:
             self._dialling.tick()
         self._downloads.fill()
+        while self._writing.settle():
+            self._downloads.fill()
         self._links.flush()
         self._saving.end_if_idle()
 
@@ -374,6 +390,11 @@ class Torrent:
             self._close(link, CloseReason.BOTH_SEEDS)
 
     # --- Pieces ------------------------------------------------------------------------
+
+    def _stored(self, piece: ActivePiece) -> None:
+        if self._context.is_running:
+            self._saving.progressed()
+        self._finishing.stored(piece)
 
     def _piece_verified(self, index: int) -> None:
         context = self._context
@@ -505,7 +526,7 @@ class Torrent:
         elif why == CHECK_RETRY:
             self._checking.tick()
         else:
-            self._finishing.tick(index)
+            self._backlog.tick(index)
 
 
 def _nothing(_link: TorrentLink, _event: object) -> None:

@@ -1,0 +1,73 @@
+"""Whose memory is given up when a link could work and there is no memory for it.
+
+A link is refused memory only after it has found nothing to do in what is in memory.  So
+pieces that nobody works on are of no use to it: the one that was left first gives way.  What
+came of it is written to its place in the files and stays received; only its memory goes.
+This is looked at when memory was refused, and at no other time.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from ..bitfield import indices
+from ..limits import LATENESS_FLOOR
+from .active import ActivePiece, RequestInfo
+from .manager import ActivePieceManager
+from .requests import LinkRequests
+
+
+@attrs.frozen
+class Vacated:
+    """Memory that is to be given up."""
+
+    piece: ActivePiece
+    blocks: int
+    """Set of the blocks of the idle segments."""
+    probes: tuple[RequestInfo, ...]
+    """Requests to silent links for some of them: withdrawn, each owed a CANCEL."""
+
+
+class Relief:
+    """Remembers which links were refused memory, and makes room for them."""
+
+    __slots__ = ("_active", "_refused")
+
+    def __init__(self, active: ActivePieceManager) -> None:
+        self._active = active
+        self._refused: dict[int, LinkRequests] = {}
+
+    def refused(self, link: LinkRequests) -> None:
+        """There was no memory for what ``link`` could have been asked for."""
+        self._refused[link.state.ordinal] = link
+
+    def take_refused(self) -> list[LinkRequests]:
+        """The links refused since this was last called, those first that are not silent."""
+        links = sorted(self._refused.values(), key=lambda link: link.snubbed)
+        self._refused.clear()
+        return links
+
+    def make_room(self, now: float, link: LinkRequests | None = None) -> Vacated | None:
+        """The memory to be given up, for ``link`` or another torrent; None if there is none.
+
+        For a silent link only what was left alone for a while goes: it will hardly answer,
+        and several such links would take one another's memory for ever at one moment.
+        """
+        piece = self._active.memory.longest_idle
+        if piece is None:
+            return None
+        if link is not None and link.snubbed and now < piece.last_activity + LATENESS_FLOOR:
+            return None
+        blocks = 0
+        for first in indices(piece.idle):
+            blocks |= piece.segment_blocks(first // piece.span)
+        return Vacated(piece, blocks, tuple(self._withdraw(piece, blocks)))
+
+    def _withdraw(self, piece: ActivePiece, blocks: int) -> list[RequestInfo]:
+        held = [info for requests in piece.requests.values() for info in requests]
+        probes = [info for info in held if blocks >> info.block & 1]
+        for info in probes:
+            self._active.withdraw(info)
+        for block in [block for block in piece.claims if blocks >> block & 1]:
+            self._active.break_claims(piece, block)
+        return probes
