@@ -20,7 +20,13 @@ from hypothesis.stateful import (
 from torrent_core import actions as act
 from torrent_core import events as ev
 from torrent_core.budget import Budget
-from torrent_core.limits import MAX_PIPELINE
+from torrent_core.limits import (
+    MAX_CHECKS_IN_FLIGHT,
+    MAX_HASHES_OUT,
+    MAX_PIPELINE,
+    MAX_WRITES_OUT,
+    MIN_SEGMENTS,
+)
 from torrent_core.pieces import LinkRequests, Stage
 from torrent_core.torrent import Budgets
 from torrent_core.types import BlockInfo, CloseReason, StorageFault, TorrentState
@@ -81,7 +87,7 @@ class TorrentMachine(RuleBasedStateMachine):
     """Rules are what peers, disk, clock and user do; puppets are chosen modulo their number."""
 
     @initialize(
-        memory=st.sampled_from([PIECE, 3 * PIECE, 100 * PIECE]),
+        memory=st.sampled_from([PIECE, 3 * PIECE, 4 * PIECE, 5 * PIECE, 100 * PIECE]),
         seed=st.integers(0, 1000),
     )
     def begin(self, memory: int, seed: int) -> None:
@@ -308,9 +314,26 @@ class TorrentMachine(RuleBasedStateMachine):
     @invariant()
     def no_more_memory_than_allowed(self) -> None:
         active = self.torrent._context.active
-        held = sum(piece.length for piece in active.active_pieces)
-        assert self.memory.used == held
-        assert held <= self.memory.limit or active.active_count <= 2
+        taken = [
+            piece.segment_length(segment)
+            for piece in active.active_pieces
+            for segment in piece.segments
+        ]
+        assert self.memory.used == active.memory.held == sum(taken)
+        assert sum(taken) <= self.memory.limit + MIN_SEGMENTS * active.memory.segment_size
+
+    @invariant()
+    def storage_work_is_bounded(self) -> None:
+        pending = [type(action) for action in self.disk.pending]
+        assert pending.count(act.WriteBlocks) <= MAX_WRITES_OUT
+        assert pending.count(act.HashPiece) <= MAX_HASHES_OUT + MAX_CHECKS_IN_FLIGHT
+
+    @invariant()
+    def what_is_in_hand_is_kept(self) -> None:
+        for piece in self.torrent._context.active.active_pieces:
+            assert not (piece.in_memory | piece.writing) & ~piece.places
+            assert not piece.stored & ~piece.received
+            assert all(piece.places >> block & 1 for block in [*piece.requests, *piece.claims])
 
     @invariant()
     def what_is_verified_is_on_the_disk(self) -> None:
@@ -327,10 +350,10 @@ class TorrentMachine(RuleBasedStateMachine):
         begun = sum(1 << index for index in active.active_indices)
         assert picker.candidates == picker.missing & ~begun
         for piece in active.active_pieces:
-            is_open = piece.stage is Stage.DOWNLOADING and bool(piece.free)
+            is_open = piece.stage is Stage.DOWNLOADING and bool(piece.free & piece.places)
             assert bool(active.open >> piece.index & 1) == is_open
             assert piece.stage is not Stage.DOWNLOADING or not piece.have_all_blocks
-        room = active.active_count < 2 or self.memory.room >= PIECE
+        room = active.memory.has_room
         for requests in active.links.values():
             if len(requests.out) > requests.low_water or not requests.room(eager=True) > 0:
                 continue
@@ -339,7 +362,10 @@ class TorrentMachine(RuleBasedStateMachine):
             free = active.open & usable & ~sum(1 << index for index in probing)
             assert not free, f"link {requests.state.ordinal} could be asked for {free:b}"
             if room:
-                assert not picker.candidates & usable
+                assert not (picker.candidates | active.dry) & usable
+            elif (picker.candidates | active.dry) & usable and not requests.snubbed:
+                idle = any(piece.idle for piece in active.active_pieces)
+                assert self.torrent._writing.is_giving_way or not idle
 
     @invariant()
     def every_request_has_a_deadline_that_will_be_kept(self) -> None:

@@ -126,6 +126,8 @@ class Arrivals:
                 active.note_full(piece, block)
             if not piece.is_whole or piece.free | piece.received == piece.all_blocks:
                 active.refresh(piece)  # nobody may be working on it any longer
+                if piece.idle and not active.memory.has_room:
+                    self._asking.touch_hungry()  # then there is some to be given up
             return Outcome(duplicates=duplicates) if duplicates else USED
         in_memory = piece.is_whole and not piece.stored | piece.writing
         piece.stage = Stage.HASHING if in_memory else Stage.FLUSHING

@@ -50,13 +50,14 @@ class Relief:
     def make_room(self, now: float, link: LinkRequests | None = None) -> Vacated | None:
         """The memory to be given up, for ``link`` or another torrent; None if there is none.
 
-        For a silent link only what was left alone for a while goes: it will hardly answer,
+        A silent link does not take what was given to another lately: it will hardly answer,
         and several such links would take one another's memory for ever at one moment.
         """
         piece = self._active.memory.longest_idle
         if piece is None:
             return None
-        if link is not None and link.snubbed and now < piece.last_activity + LATENESS_FLOOR:
+        recent = piece.requests and now < piece.last_activity + LATENESS_FLOOR
+        if link is not None and link.snubbed and recent:
             return None
         blocks = 0
         for first in indices(piece.idle):

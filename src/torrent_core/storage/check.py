@@ -4,8 +4,12 @@ Resume data is a claim about files that anybody may have changed since, and that
 have left behind the files.  Size and modification time decide per file: if neither moved,
 the claim stands; if one did, nothing about the file is believed and nothing thrown away,
 each piece in it is hashed.  Pieces that the claim leaves out are hashed there too: they may
-have been written after it was saved.  Everything is set algebra on whole bit sets, linear
-in files and pieces.
+have been written after it was saved.
+
+Blocks of pieces that are not verified are believed a little longer: a kill in the midst of
+writing leaves a file that is newer than the claim and no shorter.  They go on as received,
+since their piece is hashed before it counts, and blame nobody if it fails.  Everything is
+set algebra on whole bit sets, linear in files and pieces.
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ from .resume import ResumeData
 
 @attrs.frozen
 class CheckPlan:
-    """What a start makes of the files; the three parts never share a piece."""
+    """What a start makes of the files.  A piece to be hashed may be partial as well: its
+    blocks are kept if it does not match."""
 
     trusted: int
     """Set of pieces that count as verified and written, unseen."""
@@ -32,7 +37,7 @@ class CheckPlan:
     """Set of pieces to be hashed from the files: verified if they match, else absent."""
     partial: tuple[tuple[int, int], ...]
     """(piece, set of its blocks) whose bytes are in the files; ascending, never all blocks
-    of a piece (such a piece is complete, and in ``rehash``)."""
+    of a piece (such a piece is complete, and in ``rehash``), never of a trusted one."""
 
 
 def plan_check(
@@ -51,7 +56,8 @@ def plan_check(
     geometry = file_map.geometry
     changed = _changed(resume, stats, file_map)
     # Shifting a long integer once per piece would copy it as often.
-    doubted = changed.to_bytes(wire_length(geometry.piece_count), "little")
+    replaced = _replaced(resume, stats, file_map)
+    doubted = replaced.to_bytes(wire_length(geometry.piece_count), "little")
     partial: list[tuple[int, int]] = []
     complete: list[int] = []
     for piece, blocks in resume.partial:
@@ -97,6 +103,21 @@ def _changed(resume: ResumeData, stats: Sequence[FileStat | None], file_map: Fil
         for index, file in enumerate(file_map.files)
         if not file.pad and stats[index] != resume.files[index]
     )
+
+
+def _replaced(resume: ResumeData, stats: Sequence[FileStat | None], file_map: FileMap) -> int:
+    """The set of pieces that touch a file which more than our own later writes have changed."""
+    return file_map.union(
+        file_map.pieces_from(index, 0)
+        for index, file in enumerate(file_map.files)
+        if not file.pad and not _may_be_later(stats[index], resume.files[index])
+    )
+
+
+def _may_be_later(stat: FileStat | None, saved: FileStat | None) -> bool:
+    if stat is None or saved is None:
+        return stat == saved
+    return stat.size >= saved.size and stat.mtime_ns >= saved.mtime_ns
 
 
 def _present(piece: int, blocks: int, stats: Sequence[FileStat | None], file_map: FileMap) -> int:
