@@ -76,9 +76,10 @@ class BudgetMachine(RuleBasedStateMachine):
             self.offers.remove(owner)
 
     @rule()
-    def take_offers(self) -> None:
+    def take_offer(self) -> None:
         ask = bool(self.waiting) and not self.asked
-        assert self.budget.take_offers() == (self.offers if ask else [])
+        first = self.offers[0] if ask and self.offers else None
+        assert self.budget.take_offer() == first
         self.asked = self.asked or ask
 
     @invariant()
@@ -155,17 +156,17 @@ def test_who_is_refused_again_before_he_is_told_is_told_the_next_time() -> None:
     assert budget.take_waiting() == [b"two"]
 
 
-def test_offers_are_asked_for_once_until_somebody_else_waits_or_offers() -> None:
+def test_the_oldest_offer_is_asked_for_once_until_somebody_else_waits_or_offers() -> None:
     budget = Budget(0)
     budget.offer(b"one")
-    assert budget.take_offers() == []
+    assert budget.take_offer() is None
     budget.wait(b"two")
-    assert budget.take_offers() == [b"one"]
-    assert budget.take_offers() == []
+    assert budget.take_offer() == b"one"
+    assert budget.take_offer() is None
     budget.wait(b"three")
-    assert budget.take_offers() == [b"one"]
+    assert budget.take_offer() == b"one"
     budget.offer(b"two")
-    assert budget.take_offers() == [b"one", b"two"]
     budget.retract(b"one")
+    assert budget.take_offer() == b"two"
     budget.offer(b"three")
-    assert budget.take_offers() == [b"two", b"three"]
+    assert budget.take_offer() == b"two"

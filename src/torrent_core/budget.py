@@ -77,12 +77,12 @@ class Budget:
         """``owner`` needs all it holds."""
         self._offers.pop(owner, None)
 
-    def take_offers(self) -> list[InfoHash]:
-        """Who can be asked to give way, oldest offer first, if anybody waits.
+    def take_offer(self) -> InfoHash | None:
+        """Who is to be asked to give way, if anybody waits: the oldest offer.
 
-        Empty until somebody else waits or offers: whoever gives way does so in his time.
+        None until somebody else waits or offers: whoever gives way does so in his time.
         """
         if self._asked or not self._refused:
-            return []
+            return None
         self._asked = True
-        return list(self._offers)
+        return next(iter(self._offers), None)

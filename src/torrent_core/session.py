@@ -212,14 +212,12 @@ class Session:
 
     def _make_room(self) -> list[Action]:
         """Memory was refused: have one torrent give up what nobody works on."""
-        actions: list[Action] = []
-        for info_hash in self._budgets.memory.take_offers():
-            torrent = self._named(info_hash)
-            more, gives = torrent.give_way(self._now)
-            actions += more
-            self._after(torrent)
-            if gives:
-                break
+        info_hash = self._budgets.memory.take_offer()
+        if info_hash is None:
+            return []
+        torrent = self._named(info_hash)
+        actions = torrent.give_way(self._now)
+        self._after(torrent)
         return actions
 
     # --- Links -------------------------------------------------------------------------

@@ -53,6 +53,8 @@ class Task:
     """The torrent stops, and the last try failed."""
     delay: float = STORAGE_RETRY
     """How long it waits after the next failure."""
+    retry_at: float = 0.0
+    """When it is tried again, after a failure."""
 
 
 class Backlog:
@@ -86,11 +88,9 @@ class Backlog:
     def failures(self) -> dict[int, float]:
         """Pieces with a failed task, and when the first of each is tried again."""
         found: dict[int, float] = {}
-        for serial, task in self._failed.items():
-            when = self._context.timers.get((RETRY, serial))
-            if when is not None:
-                index = task.piece.index
-                found[index] = min(when, found.get(index, when))
+        for task in self._failed.values():
+            index = task.piece.index
+            found[index] = min(task.retry_at, found.get(index, task.retry_at))
         return found
 
     def in_line(self) -> dict[int, Lane]:
@@ -124,7 +124,7 @@ class Backlog:
         context = self._context
         retry_at = None
         if context.is_running:
-            retry_at = context.now + task.delay
+            retry_at = task.retry_at = context.now + task.delay
             task.delay = min(2 * task.delay, MAX_STORAGE_RETRY)
             self._serial += 1
             self._failed[self._serial] = task

@@ -195,13 +195,14 @@ class Torrent:
         self._context.scheduler.touch_hungry()
         return self.handle(Tick(), now)
 
-    def give_way(self, now: float) -> tuple[list[Action], bool]:
+    def give_way(self, now: float) -> list[Action]:
         """Another torrent was refused memory: give up some that nobody here works on.
 
-        Also returns whether some is free now, or will be once a write is answered.
+        It comes free at once, or when what is in it has been written.
         """
-        gives = self._writing.is_giving_way or self._writing.give_way()
-        return self.handle(Tick(), now), gives
+        if not self._writing.is_giving_way:
+            self._writing.give_way()
+        return self.handle(Tick(), now)
 
     def explain(self, now: float) -> Explanation:
         """Why each missing block is not here yet, and what will move it next."""
