@@ -124,7 +124,7 @@ def test_while_what_must_give_way_cannot_be_written_nothing_in_hand_is_lost(
     assert others.blocks_sent == 0
     assert budget.used == budget.limit
     assert "memory is full with 4 pieces in progress, 1 of them at the disk" in explained(swarm)
-    assert "its storage failed, due in" in explained(swarm)
+    assert "its storage failed, " in explained(swarm)
     swarm.disk.fault = lambda action: None
     others.leave()
     rest = swarm.join(Seed)

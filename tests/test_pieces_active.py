@@ -212,7 +212,11 @@ class ActivePieceMachine(RuleBasedStateMachine):
             assert piece.is_requested(block) is bool(asked)
             assert piece.holders(block) == sum(not info.probe for info in asked)
             if block not in self.received | self.writing and not piece.holders(block):
-                free.append(block)
+                assert piece.free >> block & 1
+                if block // self.span in self.segments:
+                    free.append(block)
+            else:
+                assert not piece.free >> block & 1
         assert piece.get_needed_blocks() == [piece.block_info(block) for block in free]
         assert piece.get_needed_blocks(2) == piece.get_needed_blocks()[:2]
         assert not piece.released & ~piece.free

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
@@ -20,6 +19,7 @@ from ..bitfield import indices, lowest
 from ..errors import LocalProtocolError
 from ..limits import BLOCK_SIZE
 from ..types import BlockInfo, Buffer
+from .segments import Segments
 
 
 @attrs.define(eq=False)
@@ -56,35 +56,23 @@ class Stage(Enum):
     LEAVING = "no longer wanted, once its last write is over"
 
 
-class ActivePiece:
+class ActivePiece(Segments):
     """One piece being downloaded; ``length`` in bytes, blocks counted from zero.
 
-    Its memory comes in *segments* of ``span`` blocks; a piece of one segment is *whole*.
-    A segment that was granted has places for its blocks.  ``lend`` is called for its storage
-    when the first block comes, not before: with many pieces asked for, the one given back
-    last, which the processor still has at hand, then serves the one that is next to come.
-    Blocks are copied once, so that ``assemble`` is a view.  Links are named by their ordinals.
+    Blocks are copied once, to their place, so that ``assemble`` is a view.  Links are named by
+    their ordinals.
     """
 
     __slots__ = (
-        "_buffer",
-        "_firsts",
-        "_lend",
-        "_views",
-        "all_blocks",
-        "blocks_needed",
         "claims",
         "free",
         "index",
         "last_activity",
-        "length",
         "owner",
-        "places",
         "received",
         "released",
         "requests",
         "senders",
-        "span",
         "stage",
         "stored",
         "writing",
@@ -99,21 +87,9 @@ class ActivePiece:
         *,
         span: int | None = None,
     ) -> None:
-        """``span`` None: one segment, granted at once; else none is, and a span shorter than
-        the piece is a power of two.  What is lent is at least as long as any segment."""
+        """``lend`` and ``span`` as ``Segments`` has them."""
+        super().__init__(length, lend, span)
         self.index = index
-        self.length = length
-        self.blocks_needed = -(-length // BLOCK_SIZE)
-        self.all_blocks = (1 << self.blocks_needed) - 1
-        """Set of all blocks."""
-        self.span = span or self.blocks_needed
-        """Blocks of every segment but the last."""
-        self.places = 0
-        """Set of blocks whose segment is granted."""
-        self._firsts = 0  # set of the first blocks of those segments
-        self._lend = lend or partial(bytearray, length)
-        self._views: dict[int, memoryview] = {}  # of the storage lent to segments
-        self._buffer: memoryview | None = None  # the same of a whole piece
         self.received = 0
         """Set of blocks received, in memory or stored."""
         self.stored = 0
@@ -133,8 +109,6 @@ class ActivePiece:
         """The link that works on it by preference; nobody is kept out by that."""
         self.stage = Stage.DOWNLOADING
         self.last_activity = now
-        if span is None:
-            self.grant(0)
 
     # --- Queries -----------------------------------------------------------------------
 
@@ -159,11 +133,6 @@ class ActivePiece:
         return self.received & ~self.stored & ~self.writing
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the piece is one segment; if not, it is written through."""
-        return self.span >= self.blocks_needed
-
-    @property
     def buffered_bytes(self) -> int:
         """Bytes of blocks whose only copy is in memory."""
         return sum(self.block_length(block) for block in indices(self.in_memory))
@@ -176,10 +145,6 @@ class ActivePiece:
         """Whether any link has been asked for the block and may still answer in time."""
         return block in self.requests
 
-    def block_length(self, block: int) -> int:
-        """Bytes of the block; only the last one may be shorter."""
-        return BLOCK_SIZE if block + 1 < self.blocks_needed else self.length - block * BLOCK_SIZE
-
     def block_info(self, block: int) -> BlockInfo:
         """The block as REQUEST names it."""
         return BlockInfo(self.index, block * BLOCK_SIZE, self.block_length(block))
@@ -191,11 +156,6 @@ class ActivePiece:
         if last in blocks:
             infos[blocks.index(last)] = self.block_info(last)
         return infos
-
-    def block_view(self, block: int) -> memoryview:
-        """The block's place in memory, writable."""
-        segment, at = divmod(block, self.span)
-        return self.view(segment)[at * BLOCK_SIZE : (at + 1) * BLOCK_SIZE]
 
     def free_blocks(self, limit: int) -> Sequence[int]:
         """The first blocks that may be asked for, being free with a place, at most ``limit``."""
@@ -218,43 +178,6 @@ class ActivePiece:
         return sum(not info.probe for info in self.requests.get(block, ()))
 
     # --- Memory ------------------------------------------------------------------------
-
-    def segment_blocks(self, segment: int) -> int:
-        """Set of the blocks of a segment."""
-        return (((1 << self.span) - 1) << segment * self.span) & self.all_blocks
-
-    def segment_length(self, segment: int) -> int:
-        """Bytes of a segment; only the last one may be shorter."""
-        begin = segment * self.span * BLOCK_SIZE
-        return min(self.span * BLOCK_SIZE, self.length - begin)
-
-    @property
-    def segments(self) -> list[int]:
-        """The segments that are granted, ascending."""
-        return [first // self.span for first in indices(self._firsts)]
-
-    def grant(self, segment: int) -> None:
-        """Its blocks have places from now on."""
-        self.places |= self.segment_blocks(segment)
-        self._firsts |= 1 << segment * self.span
-
-    def revoke(self, segment: int) -> bytearray | None:
-        """Its blocks have no places any longer; returns what was lent to it, if anything."""
-        self.places &= ~self.segment_blocks(segment)
-        self._firsts &= ~(1 << segment * self.span)
-        self._buffer = None
-        view = self._views.pop(segment, None)
-        return None if view is None else view.obj  # type: ignore[return-value]
-
-    def view(self, segment: int) -> memoryview:
-        """The place of a segment that is granted."""
-        view = self._views.get(segment)
-        if view is None:
-            view = memoryview(self._lend())[: self.segment_length(segment)]
-            self._views[segment] = view
-            if self.is_whole:
-                self._buffer = view
-        return view
 
     @property
     def idle(self) -> int:

@@ -21,6 +21,7 @@ class ActivePieceConfig:
     max_active_pieces: int = MAX_ACTIVE_PIECES
     """Soft cap on pieces with blocks to ask for; grows with the links, yields to the idle."""
     max_buffered_bytes: int = MAX_BUFFERED_BYTES
-    """Hard cap on piece buffers, except that two pieces are always admitted."""
+    """Hard cap on memory for blocks, except that each torrent may always hold two segments: whole
+    pieces, where these are a quarter of the cap or less, else 16 KiB to 256 KiB."""
     cleanup_interval: float = CLEANUP_INTERVAL
     """Longest gap between checks for timeouts while requests are out."""

@@ -52,7 +52,7 @@ class Budgets:
     """What all torrents of a session draw on together."""
 
     memory: Budget = attrs.field(factory=_memory)
-    """Bytes of piece buffers."""
+    """Bytes of memory for blocks: what is in memory, and what has been asked for."""
     links: Budget = attrs.field(factory=_links)
     """Links and dials of all torrents."""
     half_open: Budget = attrs.field(factory=_half_open)

@@ -72,7 +72,9 @@ def _waits(backlog: Backlog) -> dict[int, _AtDisk]:
 
 def _in_storage(context: Context, piece: ActivePiece, wait: _AtDisk) -> list[Entry]:
     """A piece that is complete, or that is stored as far as it is since nobody wants more."""
-    why = f"received, piece {piece.index} is {piece.stage.value}{wait.note}"
+    in_line = wait.note and wait.until is None  # of those there are many: one reason for all
+    at_disk = "" if in_line else f", piece {piece.index} is {piece.stage.value}"
+    why = f"received{at_disk}{wait.note}"
     rest = _IDLE_STATES.get(context.state, why)
     entries = []
     for account, reason, blocks in (
