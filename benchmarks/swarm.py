@@ -7,8 +7,8 @@ scripted  one real leecher fetches 1 GiB in pieces of 256 KiB from 49 scripted p
           ones, and one of each kind that is not
 real      10 real machines exchange 64 MiB, of which one has all of it at first
 
-Each runs in a process of its own, whose peak memory is given as well.  ``--check-every N`` looks at the accounts
-after every Nth step; without it, never.
+Each runs in a process of its own, whose peak memory is given as well.  ``--check-every N``
+looks at the accounts after every Nth step; without it, never.
 """
 
 from __future__ import annotations

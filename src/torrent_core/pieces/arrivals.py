@@ -77,8 +77,8 @@ class Arrivals:
             others = piece.add_block(info.block, data, ordinal, now)
             # Nothing follows from nearly all blocks, and nearly all come in order.
             outcome = USED
-            if others or piece.received == piece.all_blocks:
-                outcome = self._outcome(piece, others or ())
+            if others or not piece.is_whole or piece.received | piece.free == piece.all_blocks:
+                outcome = self._outcome(piece, info.block, others or ())
             if info.probe:
                 self._active.refresh(piece)  # its block was free
             if is_first:
@@ -106,7 +106,8 @@ class Arrivals:
         self, piece: ActivePiece, block: int, data: memoryview, link: LinkRequests, now: float
     ) -> Outcome:
         self._settle_claim(link, piece, block)
-        return self._outcome(piece, piece.add_block(block, data, link.state.ordinal, now) or ())
+        others = piece.add_block(block, data, link.state.ordinal, now)
+        return self._outcome(piece, block, others or ())
 
     def _settle_claim(self, link: LinkRequests, piece: ActivePiece, block: int) -> None:
         """The block is there: who else was writing it stops, and the link itself has done."""
@@ -114,7 +115,9 @@ class Arrivals:
             self._active.break_claims(piece, block)
         link.claim = None
 
-    def _outcome(self, piece: ActivePiece, duplicates: tuple[RequestInfo, ...]) -> Outcome:
+    def _outcome(
+        self, piece: ActivePiece, block: int, duplicates: tuple[RequestInfo, ...]
+    ) -> Outcome:
         """What follows from a block that its piece has taken in."""
         active = self._active
         for other in duplicates:
