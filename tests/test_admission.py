@@ -4,7 +4,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from torrent_core.admission import Admission, is_local
+from torrent_core.addresses import is_local
+from torrent_core.admission import Admission
 from torrent_core.limits import (
     INCOMING_SHARE,
     MAX_LINKS,

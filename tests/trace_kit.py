@@ -23,6 +23,7 @@ from torrent_core.types import (
     BlockInfo,
     CloseReason,
     FileStat,
+    Identity,
     ReleaseCause,
     Span,
     StorageFault,
@@ -50,6 +51,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "Address": st.builds(Address, st.text(), ints),
     "Buffer": payload,
     "CloseReason": st.sampled_from(CloseReason),
+    "Identity": st.builds(Identity, st.text(), st.binary()),
     "InfoHash": st.binary(min_size=20, max_size=20),
     "LinkId": st.integers(0, 2**32),
     "Metainfo": st.just(META),
@@ -68,8 +70,12 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "tuple[FileStat | None, ...]": _tuples(st.none() | st.builds(FileStat, ints, ints)),
     "tuple[LinkId, ...]": _tuples(st.integers(0, 2**32)),
     "tuple[Span, ...]": _tuples(span),
+    "tuple[bytes, ...]": _tuples(st.binary()),
     "tuple[int, ...]": _tuples(ints),
     "tuple[int, ...] | None": st.none() | _tuples(ints),
+    "tuple[tuple[BlockInfo, memoryview], ...]": _tuples(
+        st.tuples(st.builds(BlockInfo, ints, ints, ints), payload)
+    ),
     "tuple[tuple[Span, memoryview], ...]": _tuples(st.tuples(span, payload)),
 }
 """What may stand in a field, by its annotation."""
@@ -195,6 +201,8 @@ class Pair:
                 return [ev.PieceHashed(of, job, sha1(data).digest())]
             case act.HashPiece(torrent=of, job=job, data=view):
                 return [ev.PieceHashed(of, job, sha1(view).digest())]
+            case act.HashBlocks(torrent=of, job=job, chunks=chunks):
+                return [ev.BlocksHashed(of, job, tuple(sha1(b).digest() for _, b in chunks))]
             case act.ReadBlocks(torrent=of, job=job, spans=(at,)):
                 return [ev.BlocksRead(of, job, disk[at.offset : at.offset + at.length])]
             case act.WriteBlocks(torrent=of, job=job, chunks=chunks):

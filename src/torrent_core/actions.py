@@ -15,6 +15,7 @@ from .types import (
     Address,
     BlockInfo,
     CloseReason,
+    Identity,
     InfoHash,
     LinkId,
     ReleaseCause,
@@ -73,6 +74,20 @@ class HashPiece:
     piece: int
     data: memoryview | None
     spans: tuple[Span, ...]
+
+
+@attrs.frozen
+class HashBlocks:
+    """SHA-1 of each of these blocks of one piece.  Answer: ``BlocksHashed``.
+
+    Asked when a piece has failed its hash, and again once it has passed: what differs tells
+    who spoiled it.  The buffers stay unchanged until it is answered.
+    """
+
+    torrent: InfoHash
+    job: int
+    piece: int
+    chunks: tuple[tuple[BlockInfo, memoryview], ...]
 
 
 @attrs.frozen
@@ -179,6 +194,17 @@ class PieceFailed:
 
 
 @attrs.frozen
+class PeerBanned:
+    """It is proven that this peer sent spoiled blocks of ``piece``: it is not let in again.
+
+    Its link, if it still has one, is closed in the same step."""
+
+    torrent: InfoHash
+    piece: int
+    peer: Identity
+
+
+@attrs.frozen
 class BlocksReleased:
     """Requests to this link are void, and the blocks free to be asked of others."""
 
@@ -235,7 +261,7 @@ class TorrentCompleted:
 
 LinkAction: TypeAlias = Dial | CancelDial | Send | Close
 StorageAction: TypeAlias = (
-    HashPiece | WriteBlocks | ReadBlocks | StatFiles | CreateFiles | SaveResume
+    HashPiece | HashBlocks | WriteBlocks | ReadBlocks | StatFiles | CreateFiles | SaveResume
 )
 Report: TypeAlias = (
     StateChanged
@@ -243,6 +269,7 @@ Report: TypeAlias = (
     | LinkLost
     | PieceVerified
     | PieceFailed
+    | PeerBanned
     | BlocksReleased
     | BlocksReassigned
     | DataWasted

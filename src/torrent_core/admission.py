@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
+from .addresses import is_local
 from .limits import (
     INCOMING_SHARE,
     MAX_LINKS_PER_ADDRESS,
@@ -46,11 +45,3 @@ class Admission:
         self._per_host[host] -= 1
         if not self._per_host[host]:
             del self._per_host[host]
-
-
-def is_local(host: str) -> bool:
-    """Whether ``host`` is a loopback, link-local or private address."""
-    try:
-        return ip_address(host).is_private
-    except ValueError:
-        return False

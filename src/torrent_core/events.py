@@ -84,6 +84,15 @@ class PieceHashed:
 
 
 @attrs.frozen
+class BlocksHashed:
+    """Answers ``HashBlocks``: the SHA-1 of each block, in the order of the action."""
+
+    torrent: InfoHash
+    job: int
+    digests: tuple[bytes, ...]
+
+
+@attrs.frozen
 class Written:
     """Answers ``WriteBlocks`` or ``CreateFiles``: all of it is in the files."""
 
@@ -189,7 +198,9 @@ class DropPeer:
 
 
 LinkEvent: TypeAlias = LinkOpened | DialFailed | BytesReceived | Sent | LinkClosed
-StorageEvent: TypeAlias = PieceHashed | Written | BlocksRead | FilesStated | StorageFailed
+StorageEvent: TypeAlias = (
+    PieceHashed | BlocksHashed | Written | BlocksRead | FilesStated | StorageFailed
+)
 Command: TypeAlias = (
     AddTorrent
     | RemoveTorrent

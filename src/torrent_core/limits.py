@@ -128,6 +128,26 @@ STORAGE_RETRY = 5.0
 MAX_STORAGE_RETRY = 60.0
 """Longest pause between tries at a failing disk (lt gives up at once; a user frees space)."""
 
+# --- Blame ---------------------------------------------------------------------------------
+MAX_REMEMBERED_DIGESTS = 32768
+"""Digests of blocks of failed pieces that one torrent keeps, 3 to 5 MiB; the pieces that
+failed first are forgotten first.  As many as the longest piece has blocks (lt's smart_ban
+keeps a digest and a peer per block as well, without a bound)."""
+
+MAX_BANNED_ADDRESSES = 1000
+"""Addresses of which peers are banned; the first are forgotten first (lt keeps all until
+the session ends)."""
+
+MAX_PROVEN_ADDRESSES = 1000
+"""Addresses remembered for having sent good pieces; those that did so last are kept."""
+
+MAX_IDENTITIES_PER_ADDRESS = 8
+"""Peer ids remembered of one address, banned ones and good ones each.  With so many banned
+no other is let in that has not proven good (as many as links from one address)."""
+
+MAX_DEPARTED = 1000
+"""Links that are gone and sent blocks, of which it is remembered who they were."""
+
 # --- Links and dialling --------------------------------------------------------------------
 MAX_LINKS = 200
 """Links of one session (lt: connections_limit 200)."""

@@ -26,6 +26,15 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class Identity(NamedTuple):
+    """Who is at the other end of a link, as far as that can be told: what a ban names."""
+
+    host: str
+    """Where the link comes from or leads to."""
+    peer_id: bytes
+    """As its handshake has it."""
+
+
 class RandomSource(Protocol):
     """All the randomness a machine may use; ``random.Random`` fits."""
 

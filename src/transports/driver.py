@@ -20,6 +20,7 @@ from torrent_core.actions import (
     Close,
     CreateFiles,
     Dial,
+    HashBlocks,
     HashPiece,
     ReadBlocks,
     Report,
@@ -34,7 +35,15 @@ from torrent_core.events import Command, Event, Tick
 from .errors import ClientClosed
 from .faces import Clock, Machine, Network, Storage
 
-STORAGE_ACTIONS = (HashPiece, WriteBlocks, ReadBlocks, StatFiles, CreateFiles, SaveResume)
+STORAGE_ACTIONS = (
+    HashPiece,
+    HashBlocks,
+    WriteBlocks,
+    ReadBlocks,
+    StatFiles,
+    CreateFiles,
+    SaveResume,
+)
 
 
 class Driver:

@@ -7,6 +7,8 @@ two, even if it is named again at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 from ..deadlines import Deadline, Deadlines, soonest
@@ -37,12 +39,15 @@ class Candidate:
 class DialBook:
     """Candidates of one torrent, and the dials that are under way.
 
-    Raises LocalProtocolError for a ``max_half_open`` below 1.
+    ``is_barred`` says of a host whether nobody there is to be dialled; ``review`` must be
+    called where its answer may have changed.  Raises LocalProtocolError for a
+    ``max_half_open`` below 1.
     """
 
     __slots__ = (
         "_candidates",
         "_dials",
+        "_is_barred",
         "_last_id",
         "_max_half_open",
         "_overdue",
@@ -50,11 +55,17 @@ class DialBook:
         "_redials",
     )
 
-    def __init__(self, random: RandomSource, max_half_open: int = MAX_HALF_OPEN) -> None:
+    def __init__(
+        self,
+        random: RandomSource,
+        max_half_open: int = MAX_HALF_OPEN,
+        is_barred: Callable[[str], bool] = lambda host: False,
+    ) -> None:
         if max_half_open < 1:
             raise LocalProtocolError(f"{max_half_open} dials at once")
         self._random = random
         self._max_half_open = max_half_open
+        self._is_barred = is_barred
         self._candidates: Registry[Address, Candidate] = Registry(Candidate)
         self._dials: dict[int, Candidate] = {}
         self._last_id = 0
@@ -73,8 +84,7 @@ class DialBook:
             raise LocalProtocolError(f"no peer can listen on {address}")
         candidate = self._candidates.get(address)
         if candidate is None:
-            self._candidates.get_or_create(address)
-            self._redials.set(address, now)
+            self._dial_at(self._candidates.get_or_create(address), now)
         elif not candidate.wanted:
             candidate.wanted = True
             candidate.pause = REDIAL_BASE
@@ -93,6 +103,13 @@ class DialBook:
             self._redials.clear(address)
             self._candidates.remove(address)
         return candidate.dial_id
+
+    def review(self, host: str, now: float) -> None:
+        """The host is barred now, or not any longer: its idle candidates follow."""
+        for candidate in self._candidates:
+            idle = candidate.dial_id is None and not candidate.connected
+            if idle and candidate.address.host == host:
+                self._dial_at(candidate, self._redials.get(candidate.address) or now)
 
     # --- Dials -----------------------------------------------------------------------------
 
@@ -215,4 +232,8 @@ class DialBook:
             self._candidates.remove(candidate.address)
             return
         pause = candidate.pause * (1.0 - REDIAL_JITTER * self._random.random())
-        self._redials.set(candidate.address, now + pause)
+        self._dial_at(candidate, now + pause)
+
+    def _dial_at(self, candidate: Candidate, when: float) -> None:
+        barred = self._is_barred(candidate.address.host)
+        self._redials.put(candidate.address, None if barred else when)

@@ -52,6 +52,7 @@ class Stage(Enum):
     DOWNLOADING = "downloading"
     FLUSHING = "being stored, to be hashed from storage"
     HASHING = "being hashed"
+    TRACING = "being hashed block by block, to see who spoiled it"
     WRITING = "being written"
     LEAVING = "no longer wanted, once its last write is over"
 
@@ -312,6 +313,17 @@ class ActivePiece(Segments):
         self.received |= blocks
         self.stored |= blocks
         self.free &= ~blocks
+
+    def discard(self, blocks: int) -> None:
+        """These received blocks are not to be believed: they are to be fetched again, those
+        that are being written once that is over."""
+        blocks &= self.received
+        self.received &= ~blocks
+        self.stored &= ~blocks
+        self.free |= blocks & ~self.writing
+        self.released |= blocks & ~self.writing
+        for block in indices(blocks):
+            del self.senders[block]
 
     def reset(self) -> None:
         """Forget every block: the piece failed its hash and starts over.

@@ -154,3 +154,9 @@ class RequestScheduler:
         else:
             self.abandon(piece.index)
         self.touch_hungry()
+
+    def spare(self, ordinal: int, index: int, now: float) -> None:
+        """Ask this link, if it is still there, for other pieces for a while."""
+        link = self.active.links.get(ordinal)
+        if link is not None:
+            self._refusals.refuse(link, index, now)

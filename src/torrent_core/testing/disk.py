@@ -115,10 +115,12 @@ class Disk:
         match action:
             case act.HashPiece(piece=piece, data=data) if data is not None:
                 return ev.PieceHashed(name, job, self.digest(piece, data))
+            case act.HashBlocks(chunks=chunks):
+                return ev.BlocksHashed(name, job, tuple(sha1(data).digest() for _, data in chunks))
             case act.HashPiece(spans=spans) | act.ReadBlocks(spans=spans):
                 return self._read_all(action, job, spans)
-            case act.WriteBlocks(chunks=chunks):
-                for span, data in chunks:
+            case act.WriteBlocks(chunks=spread):
+                for span, data in spread:
                     self._change(span.file, span.offset, data)
                 return ev.Written(name, job)
             case act.CreateFiles(files=files):

@@ -167,6 +167,7 @@ class World:
                 self.disks[torrent].resume = data
             case (
                 act.HashPiece(torrent=torrent)
+                | act.HashBlocks(torrent=torrent)
                 | act.WriteBlocks(torrent=torrent)
                 | act.ReadBlocks(torrent=torrent)
                 | act.StatFiles(torrent=torrent)

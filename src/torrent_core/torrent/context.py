@@ -9,6 +9,7 @@ import attrs
 
 from ..actions import Action, StateChanged
 from ..bitfield import without
+from ..candidates import Bans
 from ..deadlines import Deadlines
 from ..events import FilesStated
 from ..metainfo import Metainfo
@@ -35,6 +36,8 @@ class Context:
     picker: PiecePicker
     active: ActivePieceManager
     scheduler: RequestScheduler
+    bans: Bans = attrs.field(factory=Bans)
+    """Written by blaming."""
     jobs: Jobs = attrs.field(factory=Jobs)
     timers: Deadlines[tuple[str, int]] = attrs.field(factory=Deadlines)
     """Moments of the torrent itself: (what is due, of which piece or 0)."""

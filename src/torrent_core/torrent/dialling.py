@@ -23,7 +23,7 @@ class Dialling:
         self._new_id = new_dial_id
         self._ours: dict[int, tuple[int, Address]] = {}  # the session's number -> the book's
         self._cancellable: dict[int, int] = {}  # and back, of dials not cancelled yet
-        self.book = DialBook(context.random)
+        self.book = DialBook(context.random, is_barred=context.bans.bars)
         self.stale = True
         """Something happened that ``tick`` should look at."""
         self._is_waiting = False  # for others to return links or dials
@@ -38,6 +38,12 @@ class Dialling:
         under_way = self.book.drop(address)
         if under_way is not None:
             self._cancel(under_way)
+
+    def review(self, hosts: list[str]) -> None:
+        """The bans of these hosts have changed."""
+        self.stale = True
+        for host in hosts:
+            self.book.review(host, self._context.now)
 
     def knows(self, dial_id: int) -> bool:
         """Whether that dial is ours and under way."""

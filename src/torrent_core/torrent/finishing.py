@@ -3,7 +3,7 @@
     DOWNLOADING -> HASHING -> WRITING -> verified
     DOWNLOADING -> FLUSHING -> HASHING (from storage) -> verified     if blocks left memory
 
-A digest that differs sends the piece back to DOWNLOADING, with blame where it is proven.
+A digest that differs sends the piece back to DOWNLOADING; ``blaming`` has what follows.
 Nothing is announced before it is written.  Writing, and what becomes of failures, is in
 ``writing`` and ``backlog``.
 """
@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ..actions import DataWasted, HashPiece, PieceFailed, PieceVerified
+from ..actions import DataWasted, HashPiece, PieceVerified
 from ..events import PieceHashed
 from ..pieces import ActivePiece, Stage
 from .backlog import Backlog, Task
+from .blaming import Blaming
 from .context import Context
 from .writing import Writing
 
@@ -24,8 +25,7 @@ from .writing import Writing
 class Finishing:
     """Pieces on their way from memory to the disk.
 
-    ``on_verified`` is called with each piece that became ours; ``on_corrupt`` with the
-    ordinal of a link that alone sent a piece which failed.
+    ``on_verified`` is called with each piece that became ours.
     """
 
     def __init__(
@@ -33,14 +33,14 @@ class Finishing:
         context: Context,
         backlog: Backlog,
         writing: Writing,
+        blaming: Blaming,
         on_verified: Callable[[int], None],
-        on_corrupt: Callable[[int], None],
     ) -> None:
         self._context = context
         self._backlog = backlog
         self._writing = writing
+        self._blaming = blaming
         self._on_verified = on_verified
-        self._on_corrupt = on_corrupt
 
     def complete(self, piece: ActivePiece) -> None:
         """Every block of ``piece`` is here: its one way out of DOWNLOADING."""
@@ -76,37 +76,21 @@ class Finishing:
     def _hashed(self, piece: ActivePiece, event: PieceHashed) -> None:
         context = self._context
         if event.digest != context.verified.expected_hash(piece.index):
-            self._mismatch(piece)
-        elif piece.stored:
-            self._done(piece)
+            self._blaming.failed(piece)
         else:
-            piece.stage = Stage.WRITING
-            self._writing.store(piece, piece.all_blocks)
+            after = self._done if piece.stored else self._write
+            self._blaming.passed(piece, partial(after, piece))
 
-    def _mismatch(self, piece: ActivePiece) -> None:
-        """Blame only whom it must be: a sole contributor, of data that never left memory."""
-        context = self._context
-        contributors = piece.get_contributing_peers()
-        links = context.active.links
-        names = tuple(links[peer].state.link for peer in contributors if peer in links)
-        context.actions.append(PieceFailed(context.info_hash, piece.index, names))
-        context.wasted += piece.length
-        proven = len(contributors) == 1 and not piece.stored
-        if not proven:
-            context.scheduler.parole.sentence(piece.index)
-        if context.picker.wanted >> piece.index & 1:
-            context.scheduler.retry(piece)
-        else:
-            context.scheduler.abandon(piece.index)
-            context.scheduler.touch_hungry()  # memory came free
-        if proven:
-            self._on_corrupt(contributors[0])
+    def _write(self, piece: ActivePiece) -> None:
+        piece.stage = Stage.WRITING
+        self._writing.store(piece, piece.all_blocks)
 
     # --- The end -----------------------------------------------------------------------
 
     def _done(self, piece: ActivePiece) -> None:
         context = self._context
         index = piece.index
+        self._blaming.verified(piece)
         context.scheduler.parole.release(index)
         context.verified.mark_verified(index)
         context.active.remove(index)

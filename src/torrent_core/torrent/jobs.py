@@ -9,6 +9,7 @@ import attrs
 
 from ..errors import LocalProtocolError
 from ..events import (
+    BlocksHashed,
     BlocksRead,
     FilesStated,
     PieceHashed,
@@ -18,7 +19,7 @@ from ..events import (
 )
 from ..metainfo.model import HASH_LENGTH
 
-A = TypeVar("A", PieceHashed, Written, BlocksRead, FilesStated)
+A = TypeVar("A", PieceHashed, BlocksHashed, Written, BlocksRead, FilesStated)
 
 
 def any_size(_event: object) -> bool:
@@ -37,6 +38,12 @@ class _Job:
 def is_sha1(event: PieceHashed) -> bool:
     """Whether the digest is as long as SHA-1 makes it."""
     return len(event.digest) == HASH_LENGTH
+
+
+def are_sha1(count: int, event: BlocksHashed) -> bool:
+    """Whether there are ``count`` digests, each as long as SHA-1 makes it."""
+    lengths = [len(digest) for digest in event.digests]
+    return lengths == [HASH_LENGTH] * count
 
 
 class Jobs:

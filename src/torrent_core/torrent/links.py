@@ -21,7 +21,7 @@ from ..peer.events import BlockSink, HandshakeDone
 from ..pieces import LinkRequests
 from ..rates import Rate
 from ..registry import Registry
-from ..types import Address, BlockInfo, CloseReason, LinkId
+from ..types import Address, BlockInfo, CloseReason, Identity, LinkId
 from ..wire import extended
 from ..wire.fast import allowed_fast_set
 from .context import Context
@@ -71,6 +71,11 @@ class TorrentLink:
         return self.wire.state.link
 
     @property
+    def identity(self) -> Identity:
+        """Who is at the other end, once hands are shaken."""
+        return Identity(self.state.address.host, self.state.peer_id)
+
+    @property
     def is_open(self) -> bool:
         """Whether hands are shaken, so that verbs may be used."""
         return self.wire.is_open
@@ -86,7 +91,6 @@ class Links:
         self._by_ordinal: dict[int, TorrentLink] = {}
         self._by_peer_id: dict[bytes, TorrentLink] = {}
         self._closing: dict[LinkId, TorrentLink] = {}
-        self._banned: dict[tuple[str, bytes], None] = {}
         self._touched: dict[int, TorrentLink] = {}
         self._deadlines: Deadlines[int] = Deadlines()
         self._last_ordinal = 0
@@ -114,6 +118,11 @@ class Links:
     def live(self, ordinal: int) -> TorrentLink:
         """The same, of a link that is known to live: it has requests out, or a slot."""
         return self._by_ordinal[ordinal]
+
+    def of_peer(self, peer: Identity) -> TorrentLink | None:
+        """The live link to this very peer; there is never more than one."""
+        link = self._by_peer_id.get(peer.peer_id)
+        return link if link is not None and link.identity == peer else None
 
     @property
     def active(self) -> list[TorrentLink]:
@@ -165,7 +174,7 @@ class Links:
 
     def refusal(self, peer_id: bytes, link: TorrentLink) -> CloseReason | None:
         """Why a link whose peer has just named itself is not kept; None if it is."""
-        if (link.state.address.host, peer_id) in self._banned:
+        if self._context.bans.refuses(Identity(link.state.address.host, peer_id)):
             return CloseReason.BANNED
         if peer_id in self._by_peer_id:
             return CloseReason.DUPLICATE_PEER
@@ -261,10 +270,6 @@ class Links:
             del self._by_peer_id[state.peer_id]
         gone = LinkLost(self._context.info_hash, link.id, state.address, reason, detail)
         self._context.actions.append(gone)
-
-    def ban(self, link: TorrentLink) -> None:
-        """Never again this peer id from this address."""
-        self._banned[(link.state.address.host, link.state.peer_id)] = None
 
     # --- The end of a step ---------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from ..deadlines import Deadline, soonest
 from ..errors import LocalProtocolError
 from ..events import (
     AddPeer,
+    BlocksHashed,
     BlocksRead,
     BytesReceived,
     DialFailed,
@@ -50,6 +51,7 @@ from ..pieces import (
 from ..storage import FileMap
 from ..types import CloseReason, InfoHash, RandomSource, TorrentState
 from .backlog import Backlog
+from .blaming import Blaming
 from .checking import CHECK_RETRY, Checking
 from .config import Budgets, TorrentConfig
 from .context import Context
@@ -96,14 +98,15 @@ class Torrent:
         )
         self._downloads = Downloads(context)
         self._links = self._downloads.links = Links(context, self._downloads)
+        self._dialling = Dialling(context, new_dial_id or count(1).__next__)
+        self._blaming = Blaming(context, self._links, self._dialling, self._close)
         self._backlog = Backlog(context)
         self._writing = Writing(context, self._backlog, self._stored, self._downloads.cancel)
         self._finishing = self._downloads.finishing = Finishing(
-            context, self._backlog, self._writing, self._piece_verified, self._corrupt
+            context, self._backlog, self._writing, self._blaming, self._piece_verified
         )
         self._downloads.close = self._close
         self._uploads = Uploads(context, self._links)
-        self._dialling = Dialling(context, new_dial_id or count(1).__next__)
         self._checking = Checking(context, self._checked)
         self._saving = Saving(context, self._backlog, self._writing, self._links.totals)
         self._haves: list[int] = []
@@ -248,6 +251,7 @@ class Torrent:
             DialFailed: self._dial_failed,
             Tick: self._tick,
             PieceHashed: self._answered,
+            BlocksHashed: self._answered,
             Written: self._answered,
             BlocksRead: self._answered,
             FilesStated: self._answered,
@@ -352,7 +356,8 @@ class Torrent:
         self._forget(link)
 
     def _forget(self, link: TorrentLink) -> None:
-        """What hangs on a link that is gone; the requests first, so that they move now."""
+        """What hangs on a link that is gone; its requests move to others now."""
+        self._blaming.departed(link)
         self._downloads.link_lost(link)
         self._uploads.link_lost(link)
         self._context.budgets.links.give(1)
@@ -376,13 +381,6 @@ class Torrent:
 
     def _fault(self, link: TorrentLink, event: peer.Fault) -> None:
         self._close(link, event.reason, event.detail)
-
-    def _corrupt(self, ordinal: int) -> None:
-        """This link alone sent a piece that failed its hash."""
-        link = self._links.by_ordinal(ordinal)
-        if link is not None:
-            self._links.ban(link)
-            self._close(link, CloseReason.CORRUPT_DATA)
 
     def _close_if_both_seed(self, link: TorrentLink) -> None:
         context = self._context

@@ -28,6 +28,7 @@ from .values import (
     FILE_STAT,
     FLOAT,
     HASH,
+    IDENTITY,
     INT,
     METAINFO,
     PAYLOAD,
@@ -53,6 +54,7 @@ _ENUMS = (CloseReason, ReleaseCause, StorageFault, TorrentState)
 _KINDS: dict[str, Kind] = {
     "Address": ADDRESS,
     "Buffer": PAYLOAD,
+    "Identity": IDENTITY,
     "InfoHash": HASH,
     "Metainfo": METAINFO,
     "bytes": BYTES,
@@ -66,8 +68,10 @@ _KINDS: dict[str, Kind] = {
     "tuple[BlockInfo, ...]": many(BLOCK),
     "tuple[FileStat | None, ...]": many(optional(FILE_STAT)),
     "tuple[Span, ...]": many(SPAN),
+    "tuple[bytes, ...]": many(BYTES),
     "tuple[int, ...]": many(INT),
     "tuple[int, ...] | None": optional(many(INT)),
+    "tuple[tuple[BlockInfo, memoryview], ...]": many(pair(BLOCK, PAYLOAD)),
     "tuple[tuple[Span, memoryview], ...]": many(pair(SPAN, PAYLOAD)),
     **{enum.__name__: one_of(enum) for enum in _ENUMS},
 }

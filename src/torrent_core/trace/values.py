@@ -15,7 +15,7 @@ from ..errors import InvalidData, TraceError
 from ..limits import MAX_PIECE_LENGTH
 from ..metainfo import Metainfo, parse_torrent
 from ..metainfo.model import HASH_LENGTH
-from ..types import Address, BlockInfo, FileStat, Span
+from ..types import Address, BlockInfo, FileStat, Identity, Span
 
 _INT = struct.Struct("<q")
 _FLOAT = struct.Struct("<d")
@@ -207,6 +207,11 @@ def _read_metainfo(cursor: Cursor) -> Metainfo:
         raise cursor.error(f"not a usable torrent: {error}") from error
 
 
+def _write_identity(out: bytearray, value: Identity) -> None:
+    _write_text(out, value[0])
+    _write_bytes(out, value[1])
+
+
 def _write_address(out: bytearray, value: Address) -> None:
     _write_text(out, value[0])
     _write_int(out, value[1])
@@ -220,6 +225,7 @@ TEXT = Kind(_write_text, _read_text)
 PAYLOAD = Kind(_write_payload, _read_payload)
 METAINFO = Kind(_write_metainfo, _read_metainfo)
 ADDRESS = Kind(_write_address, lambda cursor: Address(_read_text(cursor), INT.read(cursor)))
+IDENTITY = Kind(_write_identity, lambda cursor: Identity(_read_text(cursor), _read_bytes(cursor)))
 SPAN = fixed("<qqq", Span)
 BLOCK = fixed("<qqq", BlockInfo)
 FILE_STAT = fixed("<qq", FileStat)

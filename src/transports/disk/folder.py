@@ -5,21 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 
-from torrent_core.actions import (
-    Action,
-    CreateFiles,
-    HashPiece,
-    ReadBlocks,
-    SaveResume,
-    StatFiles,
-    WriteBlocks,
-)
+from torrent_core.actions import Action, SaveResume
 from torrent_core.events import StorageEvent
 from torrent_core.metainfo import Metainfo
 
 from .files import TorrentFiles
 from .handles import HandleCache
-from .jobs import perform
+from .jobs import Job, perform
 from .resumefile import RESUME_FOLDER, ResumeFile
 
 
@@ -39,7 +31,7 @@ class Folder:
         """
         if isinstance(action, SaveResume):
             self._resume.save(action.data, next(self._saves))
-        elif isinstance(action, HashPiece | WriteBlocks | ReadBlocks | StatFiles | CreateFiles):
+        elif isinstance(action, Job):
             return perform(self._files, action)
         return None
 

@@ -8,8 +8,16 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from torrent_core.actions import CreateFiles, HashPiece, ReadBlocks, StatFiles, WriteBlocks
+from torrent_core.actions import (
+    CreateFiles,
+    HashBlocks,
+    HashPiece,
+    ReadBlocks,
+    StatFiles,
+    WriteBlocks,
+)
 from torrent_core.events import (
+    BlocksHashed,
     BlocksRead,
     FilesStated,
     PieceHashed,
@@ -24,7 +32,7 @@ from .files import TorrentFiles
 HASH_CHUNK = 1024 * 1024
 """Bytes read at once while hashing from storage: pieces may be 512 MiB."""
 
-Job: TypeAlias = HashPiece | WriteBlocks | ReadBlocks | StatFiles | CreateFiles
+Job: TypeAlias = HashPiece | HashBlocks | WriteBlocks | ReadBlocks | StatFiles | CreateFiles
 
 FAULTS = {
     errno.ENOSPC: StorageFault.DISK_FULL,
@@ -58,6 +66,11 @@ def _hash(files: TorrentFiles, job: HashPiece) -> StorageEvent:
             _read(files, part, view)
             sha1.update(view)
     return PieceHashed(job.torrent, job.job, sha1.digest())
+
+
+def _hash_blocks(files: TorrentFiles, job: HashBlocks) -> StorageEvent:
+    digests = tuple(hashlib.sha1(data).digest() for _, data in job.chunks)
+    return BlocksHashed(job.torrent, job.job, digests)
 
 
 def _write(files: TorrentFiles, job: WriteBlocks) -> StorageEvent:
@@ -150,6 +163,7 @@ def _named(error: OSError, path: str) -> OSError:
 
 _PERFORM: dict[type, Callable[..., StorageEvent]] = {
     HashPiece: _hash,
+    HashBlocks: _hash_blocks,
     WriteBlocks: _write,
     ReadBlocks: _read_blocks,
     StatFiles: _stat,
