@@ -43,15 +43,19 @@ class Bans:
 
         Returns the addresses that may be barred now, or not any longer.
         """
-        if self._is_guilty(peer):
+        if self.is_guilty(peer):
             return []
         is_news = peer.peer_id not in self._good.get(peer.host, ())
         forgotten = _note(self._good, peer, MAX_PROVEN_ADDRESSES)
         return [peer.host, *forgotten] if is_news else []
 
+    def is_guilty(self, peer: Identity) -> bool:
+        """Whether this very peer is banned."""
+        return peer.peer_id in self._guilty.get(peer.host, ())
+
     def refuses(self, peer: Identity) -> bool:
         """Whether a link to this peer is not kept."""
-        if self._is_guilty(peer):
+        if self.is_guilty(peer):
             return True
         if peer.peer_id in self._good.get(peer.host, ()):
             return False
@@ -62,9 +66,6 @@ class Bans:
         if host not in self._guilty or host in self._good:
             return False
         return self._is_full(host) or not is_local(host)
-
-    def _is_guilty(self, peer: Identity) -> bool:
-        return peer.peer_id in self._guilty.get(peer.host, ())
 
     def _is_full(self, host: str) -> bool:
         return len(self._guilty.get(host, ())) >= MAX_IDENTITIES_PER_ADDRESS

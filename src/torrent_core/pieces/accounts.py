@@ -119,7 +119,8 @@ class Accountant:
     def _order(self) -> list[tuple[Account, str, list[_Share]]]:
         """The accounts of blocks that nobody is asked for, in order, with what each link
         puts on them.  That a supplier is idle comes first, to be noticed."""
-        idle, busy, reserved, refused, choked = [], [], [], [], []
+        idle, busy, refused, choked = [], [], [], []
+        reserved: list[tuple[Account, str, list[_Share]]] = []
         for link in self._active.links.values():
             answers, usable = link.answers, link.usable(self._now)
             supplies = usable & ~self._parole.closed_to(link)
@@ -128,16 +129,32 @@ class Accountant:
             else:
                 until = self._due(link)
                 busy.append(_Share(link, supplies, until))
-                reserved.append(_Share(link, supplies & self._parole.everything, until))
+            reserved += self._reserved(link)
             refused.append(_Share(link, answers & ~usable, link.eases_at(self._now)))
             choked.append(_Share(link, link.state.pieces & ~answers))
         return [
             (Account.STRANDED, "a supplier is idle", idle),
-            (Account.HELD, "reserved for one peer since a hash failed", reserved),
+            *reserved,
             (Account.FULL, "every supplier is busy", busy),
             (Account.REFUSED, "every supplier refused or was late", refused),
             (Account.NOBODY, "the peers that have them choke us", choked),
         ]
+
+    def _reserved(self, link: LinkRequests) -> list[tuple[Account, str, list[_Share]]]:
+        """The pieces that others may not be asked for, because this link has their parole."""
+        why = f"reserved for {link.state.address} alone since the hash failed"
+        return [
+            (Account.HELD, why, [_Share(link, 1 << index, self._parole_ends(link, index))])
+            for index in self._parole.held_by(link.state.ordinal)
+        ]
+
+    def _parole_ends(self, link: LinkRequests, index: int) -> float | None:
+        """When the link loses its parole unless it delivers: a request for the piece is late
+        by then, or the whole link silent; or, if nothing is asked of it, it may be again."""
+        if not link.out:
+            return link.eases_at(self._now)
+        moments = [info.deadline for info in link.out.values() if info.piece.index == index]
+        return min([*moments, link.silent_at(self._active.config.request_timeout)])
 
     def _due(self, link: LinkRequests) -> float | None:
         return link.due(self._active.config.request_timeout)

@@ -34,10 +34,13 @@ class Blame:
         self._samples: dict[int, dict[Sample, None]] = {}
 
     def remember(self, index: int, samples: list[Sample]) -> None:
-        """Piece ``index`` failed with these.  Where there are too many, the pieces that
-        failed first are forgotten: their retries are under way, or nobody can give them."""
-        kept = self._samples.setdefault(index, {})
+        """Piece ``index`` failed with these.
+
+        Where there are too many, the pieces that failed longest ago are forgotten.
+        """
+        kept = self._samples.pop(index, {})
         kept.update(dict.fromkeys(samples))
+        self._samples[index] = kept
         while len(self) > self._limit:
             del self._samples[next(iter(self._samples))]
 

@@ -198,7 +198,11 @@ class LinkRequests:
         if not self.out:
             return None
         oldest = next(iter(self.out.values()))
-        return min(oldest.deadline, self.last_progress + self.gaps.patience(ceiling))
+        return min(oldest.deadline, self.silent_at(ceiling))
+
+    def silent_at(self, ceiling: float) -> float:
+        """When the link, having something to deliver, has been silent for too long."""
+        return self.last_progress + self.gaps.patience(ceiling)
 
     def postpone(self, seconds: float) -> None:
         """Time that does not count: it is given to every request, and to the link."""

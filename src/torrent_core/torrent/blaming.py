@@ -155,6 +155,8 @@ class Blaming:
     def _convict(self, culprit: Identity, index: int) -> None:
         """It is proven: close, ban, and believe nothing else that it sent."""
         context = self._context
+        if context.bans.is_guilty(culprit):
+            return  # all that follows from it has been done
         context.actions.append(PeerBanned(context.info_hash, index, culprit))
         self._dialling.review(context.bans.convict(culprit))
         link = self._links.of_peer(culprit)
