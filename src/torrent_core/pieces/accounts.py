@@ -119,8 +119,7 @@ class Accountant:
     def _order(self) -> list[tuple[Account, str, list[_Share]]]:
         """The accounts of blocks that nobody is asked for, in order, with what each link
         puts on them.  That a supplier is idle comes first, to be noticed."""
-        idle, busy, refused, choked = [], [], [], []
-        reserved: list[tuple[Account, str, list[_Share]]] = []
+        idle, busy, reserved, refused, choked = [], [], [], [], []
         for link in self._active.links.values():
             answers, usable = link.answers, link.usable(self._now)
             supplies = usable & ~self._parole.closed_to(link)
@@ -134,19 +133,16 @@ class Accountant:
             choked.append(_Share(link, link.state.pieces & ~answers))
         return [
             (Account.STRANDED, "a supplier is idle", idle),
-            *reserved,
+            (Account.HELD, "reserved for one peer alone since a hash failed", reserved),
             (Account.FULL, "every supplier is busy", busy),
             (Account.REFUSED, "every supplier refused or was late", refused),
             (Account.NOBODY, "the peers that have them choke us", choked),
         ]
 
-    def _reserved(self, link: LinkRequests) -> list[tuple[Account, str, list[_Share]]]:
+    def _reserved(self, link: LinkRequests) -> list[_Share]:
         """The pieces that others may not be asked for, because this link has their parole."""
-        why = f"reserved for {link.state.address} alone since the hash failed"
-        return [
-            (Account.HELD, why, [_Share(link, 1 << index, self._parole_ends(link, index))])
-            for index in self._parole.held_by(link.state.ordinal)
-        ]
+        held = self._parole.held_by(link.state.ordinal)
+        return [_Share(link, 1 << index, self._parole_ends(link, index)) for index in held]
 
     def _parole_ends(self, link: LinkRequests, index: int) -> float | None:
         """When the link loses its parole unless it delivers: a request for the piece is late
