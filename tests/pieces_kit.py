@@ -361,6 +361,10 @@ class Swarm:
                 asked.setdefault(ordinal, []).extend(blocks)
                 self.peers[ordinal].queue += map(Owed, blocks)
                 self._check(book, blocks)
+            elif self.scheduler.parole.holders:
+                outpaced = self.scheduler.challenge(book, self.now)
+                if outpaced is not None:
+                    self._cancel_all(outpaced)
 
     def _check(self, book: LinkRequests, asked: list[BlockInfo]) -> None:
         """Nothing is asked in vain, or of too many."""

@@ -9,6 +9,7 @@ from torrent_core.types import (
     Address,
     BlockInfo,
     CloseReason,
+    Identity,
     ReleaseCause,
     StorageFault,
     TorrentState,
@@ -56,6 +57,14 @@ def narrator() -> Narrator:
                 "piece_failed",
                 {"piece": 3, "contributors": ["[::1]:6881", "?"]},
                 "piece 3 did not match its hash (from [::1]:6881, ?)",
+            ),
+        ),
+        (
+            actions.PeerBanned(HASH, 7, Identity("::1", bytes(20))),
+            Story(
+                "peer_banned",
+                {"peer": "::1", "piece": 7},
+                "::1 is banned: it sent spoiled blocks of piece 7",
             ),
         ),
         (

@@ -198,3 +198,100 @@ def test_abandoning_a_piece_ends_its_parole() -> None:
     swarm, _, _ = paroled()
     swarm.want(0)
     assert not swarm.scheduler.parole
+
+
+# --- A holder that is slow -----------------------------------------------------------------------
+
+
+def at_rates(
+    holder_rate: int, other_rate: int, *, delivered: int = 0, snubbed: bool = False
+) -> tuple[Swarm, Peer, Peer]:
+    """A piece of four blocks on parole, and another link that looks for something to do."""
+    swarm = Swarm(1, 4)
+    swarm.scheduler.parole.sentence(0)
+    holder, other = swarm.join(), swarm.join()
+    for _ in range(delivered):
+        swarm.deliver(holder)
+    for peer, rate in ((holder, holder_rate), (other, other_rate)):
+        peer.state.down.add(rate, swarm.now)
+    other.book.snubbed = snubbed
+    swarm.scheduler.touch(other.book)
+    swarm.settle()
+    return swarm, holder, other
+
+
+def has_parole(swarm: Swarm, peer: Peer) -> bool:
+    """Whether the piece is reserved for it, and only it is asked."""
+    assert swarm.scheduler.parole.reserved == 1
+    asked = [one for one in swarm.peers.values() if one.live]
+    return swarm.scheduler.parole.held_by(peer.ordinal) == [0] and asked in ([], [peer])
+
+
+def test_a_link_with_nothing_to_do_takes_the_piece_from_a_much_slower_holder() -> None:
+    swarm, _, other = at_rates(10_000, 1_000_000, delivered=1)
+    assert has_parole(swarm, other)
+    swarm.deliver_all(other)
+    (piece,) = swarm.completed
+    assert piece.get_contributing_peers() == (other.ordinal,)
+
+
+@pytest.mark.parametrize(
+    ("holder_rate", "other_rate", "delivered"),
+    [(100_000, 150_000, 0), (100_000, 0, 0), (0, 0, 0), (100_000, 300_000, 3)],
+    ids=["not so much faster", "unknown", "both unknown", "too late to be worth it"],
+)
+def test_it_does_not_where_that_would_not_be_much_sooner(
+    holder_rate: int, other_rate: int, delivered: int
+) -> None:
+    swarm, holder, _ = at_rates(holder_rate, other_rate, delivered=delivered)
+    assert has_parole(swarm, holder)
+
+
+def test_a_silent_link_does_not_take_it() -> None:
+    swarm, holder, _ = at_rates(10_000, 1_000_000, snubbed=True)
+    assert has_parole(swarm, holder)
+
+
+def test_a_link_that_has_other_blocks_to_send_does_not_take_it() -> None:
+    swarm, holder, other = at_rates(10_000, 0)
+    swarm.active.request(other.book, holder.book.out[0].piece, [0], swarm.now)
+    other.state.down.add(1_000_000, swarm.now)
+    assert swarm.scheduler.challenge(other.book, swarm.now) is None
+
+
+def test_a_piece_that_is_being_hashed_is_not_taken() -> None:
+    swarm, holder, other = at_rates(10_000, 0)
+    swarm.deliver_all(holder)
+    other.state.down.add(10_000_000, swarm.now)
+    swarm.scheduler.touch(other.book)
+    assert swarm.settle() == {}
+    assert swarm.completed[0].have_all_blocks
+
+
+def test_the_former_holder_does_not_take_it_back() -> None:
+    swarm, holder, other = at_rates(10_000, 1_000_000)
+    holder.state.down.add(100_000_000, swarm.now)
+    swarm.scheduler.touch(holder.book)
+    assert swarm.settle() == {}
+    assert has_parole(swarm, other)
+    swarm.leave(other)
+    assert has_parole(swarm, holder)
+
+
+def test_what_is_kept_for_a_holder_does_not_put_end_game_off() -> None:
+    """Nobody else may be asked for it, so they may as well help with the rest."""
+    swarm = Swarm(2, 6)
+    swarm.want(0b01)
+    swarm.scheduler.parole.sentence(0)
+    holder = swarm.join(0b01)
+    slow = swarm.join(0b10)
+    swarm.want(0b11)
+    swarm.deliver(slow)
+    while slow.book.out and len(slow.live) > 1:
+        swarm.deliver(slow)
+    piece = swarm.active.get(0)
+    assert piece is not None
+    assert piece.free
+    assert slow.live
+    assert swarm.join(0b10).live == slow.live
+    assert holder.live

@@ -16,7 +16,7 @@ from torrent_core.actions import Action
 from torrent_core.errors import LocalProtocolError
 from torrent_core.events import StorageEvent
 from torrent_core.limits import MAX_DEPARTED, MAX_IDENTITIES_PER_ADDRESS
-from torrent_core.types import Address, BlockInfo, CloseReason, Identity, StorageFault
+from torrent_core.types import Address, BlockInfo, CloseReason, Identity, ReleaseCause, StorageFault
 from torrent_core.wire import messages as wire
 from world import BLOCK, Disk, Line, make_torrent
 from world_peers import Choker, Corrupter, Leaver, Peer, Rejecter, Seed, Silent
@@ -598,6 +598,29 @@ def test_a_piece_reserved_for_one_link_names_it_and_until_when() -> None:
     swarm.run(seconds=0.05)
     assert other.asked
     assert f"{entry.why} ({address}), looked at again in" in explanation.text()
+
+
+def test_a_fast_peer_that_has_nothing_to_do_takes_a_reserved_piece_from_a_slow_one() -> None:
+    swarm = Swarm(32 * BLOCK, 16 * BLOCK)
+    bad, slow = come(swarm, Peer, HOME, have={0}), come(swarm, Peer, have={0})
+    for peer in (bad, slow):
+        peer.unchoke()
+        swarm.run(seconds=0.05)
+    while not swarm.actions(act.PieceFailed):
+        for peer in (bad, slow):
+            peer.give(next(iter(peer.asked)), bytes(BLOCK) if peer is bad else None)
+            swarm.run(seconds=0.05)
+    bad.choke()
+    swarm.run(seconds=0.05)
+    assert slow.asked
+    started = swarm.now
+    come(swarm, Seed, rate=1_000_000.0)
+    swarm.finish(10.0)
+    assert swarm.now - started < 1.3 * 32 * BLOCK / 1_000_000
+    (released,) = swarm.actions(act.BlocksReleased, since=started)
+    assert released.cause is ReleaseCause.OUTPACED
+    assert slow.cancelled >= set(released.blocks)
+    assert banned(swarm) == [who(bad, HOME)]
 
 
 # --- In any order --------------------------------------------------------------------------------

@@ -12,9 +12,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torrent_core.actions import CreateFiles, HashPiece, ReadBlocks, StatFiles, WriteBlocks
-from torrent_core.events import BlocksRead, FilesStated, PieceHashed, StorageFailed, Written
-from torrent_core.types import FileStat, Span, StorageFault
+from torrent_core.actions import (
+    CreateFiles,
+    HashBlocks,
+    HashPiece,
+    ReadBlocks,
+    StatFiles,
+    WriteBlocks,
+)
+from torrent_core.events import (
+    BlocksHashed,
+    BlocksRead,
+    FilesStated,
+    PieceHashed,
+    StorageFailed,
+    Written,
+)
+from torrent_core.types import BlockInfo, FileStat, Span, StorageFault
 from transport_kit import torrent
 from transports.disk import files as files_module
 from transports.disk import jobs
@@ -95,6 +109,13 @@ def test_a_payload_written_in_any_order_is_read_back_and_hashed(layout, piece, s
 def test_a_piece_in_memory_is_hashed_where_it_is(files):
     job = HashPiece(IH, 1, 0, memoryview(b"abc"), ())
     assert perform(files, job) == PieceHashed(IH, 1, hashlib.sha1(b"abc").digest())
+
+
+def test_blocks_in_memory_are_hashed_one_by_one_in_their_order(files):
+    blocks = [(BlockInfo(0, begin, 2), memoryview(b"abcd")[begin : begin + 2]) for begin in (0, 2)]
+    assert perform(files, HashBlocks(IH, 2, 0, tuple(blocks))) == BlocksHashed(
+        IH, 2, (hashlib.sha1(b"ab").digest(), hashlib.sha1(b"cd").digest())
+    )
 
 
 def test_a_long_piece_is_hashed_from_storage_in_bounded_parts(tmp_path, monkeypatch):

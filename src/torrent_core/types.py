@@ -91,6 +91,7 @@ class ReleaseCause(Enum):
     REJECTED = "the peer rejected it"
     TIMED_OUT = "the deadline passed"
     SNUBBED = "the peer went silent"
+    OUTPACED = "a much faster peer has the whole piece"
     OVERTAKEN = "the peer answered later requests and not this one"
 
 

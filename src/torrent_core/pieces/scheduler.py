@@ -16,7 +16,7 @@ from .asking import Asking
 from .lateness import Lateness
 from .manager import ActivePieceManager
 from .outcome import Released
-from .parole import Parole
+from .parole import Parole, outpaced
 from .picker import PiecePicker
 from .refusals import Refusals
 from .releases import Releases
@@ -154,6 +154,25 @@ class RequestScheduler:
         else:
             self.abandon(piece.index)
         self.touch_hungry()
+
+    def challenge(self, taker: LinkRequests, now: float) -> Released | None:
+        """Let a link that found nothing to do take over a piece whose holder on parole is
+        much slower; returns what that one was asked for, or None if there is no such piece.
+
+        The piece starts over: blame must not be shared.
+        """
+        found = None if taker.out else outpaced(taker, self.parole, self.active, now)
+        if found is None:
+            return None
+        piece, holder = found
+        void = [info for info in holder.out.values() if info.piece is piece]
+        for info in void:
+            self.active.withdraw(info)
+        self._releases.start_over(piece)
+        self.active.disown(piece)
+        self.parole.take(piece.index, taker.state.ordinal)
+        self._asking.touch(taker)
+        return self._releases.released(holder, ReleaseCause.OUTPACED, void, cancel=True)
 
     def spare(self, ordinal: int, index: int, now: float) -> None:
         """Ask this link, if it is still there, for other pieces for a while."""

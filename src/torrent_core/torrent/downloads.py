@@ -119,6 +119,10 @@ class Downloads:
                 link = self.links.live(requests.state.ordinal)
                 link.wire.peer.request(blocks)
                 self.links.touch(link)
+            elif scheduler.parole.holders:
+                released = scheduler.challenge(requests, context.now)
+                if released is not None:
+                    self._report(released)
         if scheduler.reassigned:
             self._report_reassigned()
 

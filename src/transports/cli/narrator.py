@@ -52,6 +52,9 @@ class Narrator:
                 peers = [self.peer(link) for link in links]
                 note = f"piece {piece} did not match its hash (from {', '.join(peers)})"
                 return Story("piece_failed", {"piece": piece, "contributors": peers}, note)
+            case actions.PeerBanned(piece=piece, peer=peer):
+                note = f"{peer.host} is banned: it sent spoiled blocks of piece {piece}"
+                return Story("peer_banned", {"peer": peer.host, "piece": piece}, note)
             case actions.DataWasted(link=link, why=why, count=count):
                 return Story("waste", {"peer": self.peer(link), "why": why, "bytes": count})
             case actions.StorageTrouble(fault=fault, detail=detail):
