@@ -1,0 +1,69 @@
+"""The storage: it holds each job until it is told to answer or to fail it."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from ...actions import HashPiece, StatFiles, WriteBlocks
+from ...events import FilesStated, PieceHashed, StorageEvent, StorageFailed, Written
+from ...limits import BLOCK_SIZE
+from ...types import FileStat, Span, StorageFault
+from .errors import Violation
+from .setting import GOOD, WRONG_DIGEST, Setting, right_digest
+
+Job: TypeAlias = HashPiece | WriteBlocks | StatFiles
+"""What a torrent that has its files and serves nobody asks of the storage."""
+
+
+class Disk:
+    """One file, of which only the first byte of each block is kept: it tells good from not."""
+
+    __slots__ = ("_exists", "_name", "marks", "pending")
+
+    def __init__(self, setting: Setting) -> None:
+        self._name = setting.metainfo.info_hash
+        self.marks = bytearray(setting.pieces * setting.blocks)
+        """By block of the file; zero is corrupt or never written."""
+        self._exists = False
+        self.pending: list[Job] = []
+        """Jobs that are not answered, oldest first."""
+
+    def fail(self, number: int) -> StorageEvent:
+        """The job of that number in ``pending`` fails, and has no effect."""
+        job = self.pending.pop(number)
+        return StorageFailed(self._name, job.job, StorageFault.OTHER)
+
+    def answer(self, number: int) -> StorageEvent:
+        """The job of that number in ``pending`` is carried out."""
+        job = self.pending.pop(number)
+        if isinstance(job, HashPiece):
+            digest = right_digest(job.piece) if self._is_good(job) else WRONG_DIGEST
+            return PieceHashed(self._name, job.job, digest)
+        if isinstance(job, StatFiles):
+            return FilesStated(self._name, job.job, (self._stat(),))
+        self._exists = True
+        for span, data in job.chunks:
+            self.marks[_blocks(span)] = bytes(data[::BLOCK_SIZE])
+        return Written(self._name, job.job)
+
+    def _stat(self) -> FileStat | None:
+        """The file appears with the first block that is written."""
+        return FileStat(len(self.marks) * BLOCK_SIZE, 1) if self._exists else None
+
+    def _is_good(self, job: HashPiece) -> bool:
+        if job.data is not None:
+            marks = bytes(job.data[::BLOCK_SIZE])
+        else:
+            marks = b"".join(self.marks[_blocks(span)] for span in job.spans)
+        return marks.count(GOOD) == len(marks)
+
+    def check(self, verified: int, blocks: int) -> None:
+        """Raise Violation if a piece that counts as ours is not here, whole and good."""
+        for piece in range(len(self.marks) // blocks):
+            marks = self.marks[piece * blocks : (piece + 1) * blocks]
+            if verified >> piece & 1 and marks.count(GOOD) != blocks:
+                raise Violation(f"piece {piece} counts as ours, and is not on the disk")
+
+
+def _blocks(span: Span) -> slice:
+    return slice(span.offset // BLOCK_SIZE, (span.offset + span.length) // BLOCK_SIZE)
