@@ -48,6 +48,7 @@ class Asking:
         "_parole",
         "_picker",
         "_relief",
+        "_silent",
         "reassigned",
         "review_at",
     )
@@ -60,6 +61,9 @@ class Asking:
         self._active = active
         self._parole = parole
         self._dirty: dict[int, bool] = {}  # with True: even above the low-water mark
+        # The same of links that are snubbed: whoever answers comes first, since a piece that
+        # is kept for one link at a time would go round among silent ones for ever.
+        self._silent: dict[int, bool] = {}
         self._hungry: dict[int, float] = {}  # when it last looked at slower links in vain
         self.reassigned: list[RequestInfo] = []
         """Requests for blocks released before, since the caller last emptied this."""
@@ -70,18 +74,21 @@ class Asking:
 
     def touch(self, link: LinkRequests) -> None:
         """Look at this link before the step ends."""
-        self._dirty.setdefault(link.state.ordinal, False)
+        self._queue(link).setdefault(link.state.ordinal, False)
 
     def touch_hungry(self) -> None:
         """Look at every hungry link before the step ends."""
         for ordinal in self._hungry:
-            self._dirty.setdefault(ordinal, False)
+            self.touch(self._active.links[ordinal])
 
     def touch_all(self) -> None:
         """Blocks came free: whoever has any room at all is to take them, in this step."""
         for ordinal, link in self._active.links.items():
             if len(link.out) < link.depth:
-                self._dirty[ordinal] = True
+                self._queue(link)[ordinal] = True
+
+    def _queue(self, link: LinkRequests) -> dict[int, bool]:
+        return self._silent if link.snubbed else self._dirty
 
     def review(self, now: float) -> None:
         """Let hungry links look at slower ones again if that is due."""
@@ -92,19 +99,21 @@ class Asking:
     def forget(self, ordinal: int) -> None:
         """The link is gone."""
         self._dirty.pop(ordinal, None)
+        self._silent.pop(ordinal, None)
         self._hungry.pop(ordinal, None)
 
     def next_dirty(self) -> LinkRequests | None:
         """The next link to ``fill`` before the step ends, or None."""
-        if not self._dirty:
-            return None
-        return self._active.links[next(iter(self._dirty))]
+        ordinal = next(iter(self._dirty or self._silent), None)
+        return None if ordinal is None else self._active.links[ordinal]
 
     # --- Asking ------------------------------------------------------------------------
 
     def fill(self, link: LinkRequests, now: float) -> list[BlockInfo]:
         """Blocks to ask of ``link`` now, noted as asked; it is not dirty any longer."""
-        eager = self._dirty.pop(link.state.ordinal, False)
+        ordinal = link.state.ordinal
+        # In both, if it fell silent or delivered again since it was touched.
+        eager = self._dirty.pop(ordinal, False) | self._silent.pop(ordinal, False)
         if not eager:  # else the room that there was when blocks came free still counts
             link.pace(now)
         room = link.room(eager=eager)

@@ -20,7 +20,7 @@ fail any job that is out), and time (the next deadline comes, or nobody calls fo
 from __future__ import annotations
 
 from .choices import Choice, Path, What
-from .completion import Bounds, Ending
+from .completion import Bounds, Ending, complete
 from .errors import Violation
 from .explorer import Explorer, Report
 from .setting import Setting
@@ -39,6 +39,7 @@ __all__ = [
     "What",
     "World",
     "choices",
+    "complete",
     "take",
     "world_after",
 ]
