@@ -8,21 +8,18 @@ from .world import World
 
 def check_state(world: World) -> None:
     """Raise Violation if a promise of the machine is broken at this moment."""
-    world.disk.check(world.torrent.verified, world.setting.blocks)
-    # While a call is overdue, what has become possible meanwhile cannot have been asked for.
-    if not world.is_overdue:
-        _check_accounts(world)
-
-
-def _check_accounts(world: World) -> None:
     setting, torrent = world.setting, world.torrent
+    world.disk.check(torrent.verified, setting.blocks)
+    deadline = torrent.next_deadline()
+    if deadline is not None and deadline.when <= world.now:
+        return  # what has become possible cannot have been asked for before the call that is due
     report = torrent.explain(world.now)
     if report.stranded:
         raise Violation(f"stranded: {report.text()}")
     missing = setting.blocks * (setting.all_pieces & ~torrent.verified).bit_count()
     if report.missing_blocks != missing:
         raise Violation(f"{missing} blocks are missing; accounted for: {report.text()}")
-    named, deadline = report.next_move, torrent.next_deadline()
+    named = report.next_move
     if named is not None and (deadline is None or deadline.when > named):
         raise Violation(f"{named:g} is named, but the next call is owed: {deadline}")
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ...limits import REQUEST_TIMEOUT, STORAGE_RETRY
 from .checks import check_state
 from .errors import Violation
 from .peers import Peer
+from .setting import Setting
 from .steps import answer
 from .world import World
 
@@ -22,11 +24,19 @@ LATENCY = 0.01
 class Bounds(NamedTuple):
     """What a completion may take."""
 
-    steps: int = 500
+    steps: int
     """Answers of the honest peer and of the storage, and calls at deadlines."""
-    seconds: float = 120.0
-    """Two rounds of the longest patience (30 s) and the longest pause of a refusal (60 s)
-    would fit; hardly any state needs more than the first pause."""
+    seconds: float
+
+    @classmethod
+    def of(cls, setting: Setting) -> Bounds:
+        """What it may take at most in ``setting``.
+
+        Each silent peer in turn may have a piece to itself for the longest patience there is,
+        and the storage is tried again after a failure.  Every wait is a few steps.
+        """
+        seconds = setting.links * REQUEST_TIMEOUT + 2 * STORAGE_RETRY
+        return cls(20 * setting.links + 8 * setting.pieces * setting.blocks, seconds)
 
 
 class Ending(NamedTuple):

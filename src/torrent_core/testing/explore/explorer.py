@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
@@ -50,7 +50,7 @@ class Report:
 
 
 class Explorer:
-    """Explores the runs of ``setting`` that go on from ``begin``, up to ``depth`` steps more.
+    """Explores the runs of ``setting`` that go on from any in ``begin``, ``depth`` steps more.
 
     Of two runs that lead to states with the same projection (``projection``) only the
     shorter is gone on with.  In each new state it is checked that every missing block is on
@@ -59,7 +59,7 @@ class Explorer:
     completes within ``bounds`` (where the machines are equal, once for all of them).
 
     With ``limit``, the walk ends after so many states.  Raises ValueError for a negative
-    depth or a limit below 1.
+    depth, a limit below 1, or nothing to begin with.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Explorer:
         setting: Setting | None = None,
         *,
         depth: int,
-        begin: Path = (),
+        begin: Sequence[Path] = ((),),
         limit: int | None = None,
         bounds: Bounds | None = None,
     ) -> None:
@@ -75,11 +75,13 @@ class Explorer:
             raise ValueError(f"'depth' cannot be {depth}")
         if limit is not None and limit < 1:
             raise ValueError(f"'limit' cannot be {limit}")
+        if not begin:
+            raise ValueError("'begin' needs a run to go on from: the empty one will do")
         self._setting = setting or Setting()
         self._depth = depth
         self._begin = begin
         self._limit = limit
-        self._bounds = bounds or Bounds()
+        self._bounds = bounds or Bounds.of(self._setting)
         self._projector = Projector()
         self._seen: set[bytes] = set()
         self._shown: dict[bytes, Ending] = {}
@@ -89,7 +91,7 @@ class Explorer:
     def run(self) -> Report:
         """Walk.  Raises Violation, with the run that leads there, at the first state in which
         a promise is broken: no shorter run breaks one."""
-        level = list(self._visit([self._begin]))
+        level = list(self._visit(self._begin))
         levels = [len(level)]
         while level and len(levels) <= self._depth and not self._is_full:
             level = list(self._visit((*path, choice) for path, then in level for choice in then))
