@@ -36,7 +36,7 @@ class Peer:
         self.asked: dict[BlockInfo, None] = {}
         """Requests that stand, oldest first."""
         self.owed: list[BlockInfo] = []
-        """Requests that were cancelled, oldest first: it may answer them all the same."""
+        """Requests that do not stand any more, oldest first: it may answer them all the same."""
 
     def connect(self) -> str:
         """A new link; returns its name."""
@@ -64,9 +64,11 @@ class Peer:
         return wire.encode(wire.Unchoke())
 
     def choke(self) -> bytes:
-        """The message; without BEP 6 every request is dropped by that."""
+        """The message; without BEP 6 every request is dropped by that, but for blocks on their
+        way already."""
         self.choking = True
         if not self.fast:
+            self.owed += self.asked
             self.asked.clear()
         return wire.encode(wire.Choke())
 

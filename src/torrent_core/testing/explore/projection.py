@@ -181,7 +181,7 @@ VIEWS: dict[type, View] = {
         moments=("_last_check",),
         only_if={"_last_check": lambda manager, _now: bool(manager._deadlines)},
     ),
-    ActivePiece: View(without=("buffer", "last_activity", "storage"), through=_marks),
+    ActivePiece: View(without=("_buffer", "_lend", "last_activity", "storage"), through=_marks),
     RequestInfo: View(
         without=("sent_at", "serial"),
         moments=("deadline", "overtaken_since"),
