@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ from torrent_core.testing.explore import (
     world_after,
 )
 from torrent_core.testing.explore import Path as Run
-from torrent_core.testing.explore.__main__ import main
+from torrent_core.testing.explore.command import main
 from torrent_core.testing.explore.projection import Projection, Projector
 
 OPEN_BOTH = (
@@ -59,9 +60,9 @@ TINY = Setting(links=1, pieces=1, blocks=1)
 
 
 def test_every_short_run_keeps_every_promise() -> None:
-    report = Explorer(depth=3, begin=BEGIN, limit=1500).run()
+    report = Explorer(depth=3, begin=BEGIN, limit=1200).run()
     print(report.text())
-    assert report.states == 1500
+    assert report.states == 1200
     assert report.full_depth == 2
 
 
@@ -143,6 +144,16 @@ def test_the_count_does_not_depend_on_what_python_hashes_to() -> None:
 
 
 # --- The command ---------------------------------------------------------------------------
+
+
+def test_the_package_is_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["explore", "--depth", "0"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("torrent_core.testing.explore", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("1 states, 1 steps")
 
 
 def test_the_command_prints_what_was_found(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,9 @@ import attrs
 import pytest
 
 from torrent_core.accounts import Account, Explanation
-from torrent_core.actions import Warned
+from torrent_core.actions import HashPiece, Warned
 from torrent_core.deadlines import Deadline
+from torrent_core.events import PieceHashed
 from torrent_core.pieces import ActivePieceManager
 from torrent_core.pieces.asking import Asking
 from torrent_core.testing.explore import (
@@ -29,9 +30,11 @@ from torrent_core.testing.explore import (
     world_after,
 )
 from torrent_core.testing.explore.checks import check_same
+from torrent_core.testing.explore.disk import Disk
+from torrent_core.testing.explore.setting import WRONG_DIGEST, right_digest
 from torrent_core.torrent import Torrent
 from torrent_core.torrent.finishing import Finishing
-from torrent_core.types import BlockInfo
+from torrent_core.types import BlockInfo, Span
 
 ASKED = (Choice(What.OPEN, 0), Choice(What.UNCHOKE, 0))
 BOTH = (*ASKED, Choice(What.OPEN, 1), Choice(What.UNCHOKE, 1))
@@ -73,6 +76,13 @@ def test_a_deadline_that_comes_too_late_is_found(monkeypatch: pytest.MonkeyPatch
 def test_no_deadline_at_all_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Torrent, "next_deadline", lambda self: None)
     assert "is named, but the next call is owed: None" in violation(ASKED, 0)
+
+
+def test_without_a_deadline_a_tick_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = world_after(Setting(), ASKED)
+    monkeypatch.setattr(Torrent, "next_deadline", lambda self: None)
+    world.tick()
+    assert world.now == 0.0
 
 
 def test_a_tick_that_leaves_something_due_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +173,19 @@ def request(piece: int) -> bytes:
     return bytes([0, 0, 0, 13, 6]) + b"".join(
         number.to_bytes(4, "big") for number in (piece, 0, 16384)
     )
+
+
+# --- The storage ---------------------------------------------------------------------------------
+
+
+def test_a_piece_is_hashed_from_the_file_where_no_data_comes_along() -> None:
+    setting = Setting()
+    disk, name = Disk(setting), setting.metainfo.info_hash
+    disk.marks[:2] = b"\1\1"
+    for piece, digest in ((0, right_digest(0)), (1, WRONG_DIGEST)):
+        spans = (Span(0, piece * 32768, 32768),)
+        disk.pending.append(HashPiece(name, 7, piece, None, spans))
+        assert disk.answer(0) == PieceHashed(name, 7, digest)
 
 
 # --- Choices -------------------------------------------------------------------------------------

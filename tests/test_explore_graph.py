@@ -85,6 +85,8 @@ def test_the_members_of_a_set_have_no_order() -> None:
 def test_sharing_and_cycles_are_part_of_the_state() -> None:
     one, other = Node(), Node()
     assert written([one, one]) != written([one, other])
+    for shared, equal in ([[1], [1]], [{1: 2}, {1: 2}]):
+        assert written([shared, shared]) != written([shared, equal])
     one.next = one
     other.next = Node()
     assert written(one) != written(other)
