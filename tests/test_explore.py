@@ -98,7 +98,9 @@ def test_a_download_that_is_complete_is_seen() -> None:
 
 
 def test_the_walk_ends_at_its_limit() -> None:
-    report = Explorer(depth=9, limit=30).run()
+    explorer = Explorer(depth=9, limit=30)
+    report = explorer.run()
+    assert explorer.run() == report
     assert report.states == 30
     assert report.full_depth == 1
     assert report.levels[:2] == (1, 6)

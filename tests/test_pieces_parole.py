@@ -107,6 +107,20 @@ def test_a_silent_holder_does_not_take_the_piece_again_and_again() -> None:
     assert later.live == [FIRST, SECOND]
 
 
+def test_a_silent_link_does_not_take_the_piece_while_one_that_delivers_is_idle() -> None:
+    """Two silent links passed it to each other, as often as the pauses of both allowed."""
+    swarm, holder, other = paroled()
+    while holder.live:
+        swarm.tick()
+    assert other.live == [FIRST, SECOND]
+    later = swarm.join(0b01)
+    assert later.live == []
+    while other.live:
+        swarm.tick()
+    assert later.live == [FIRST, SECOND]
+    assert holder.live == []
+
+
 def test_blocks_of_a_paroled_piece_that_are_free_are_kept_for_its_holder() -> None:
     swarm = Swarm(1, 6)
     swarm.scheduler.parole.sentence(0)

@@ -91,6 +91,9 @@ class Explorer:
     def run(self) -> Report:
         """Walk.  Raises Violation, with the run that leads there, at the first state in which
         a promise is broken: no shorter run breaks one."""
+        self._seen.clear()
+        self._shown.clear()
+        self._steps = self._complete = 0
         level = list(self._visit(self._begin))
         levels = [len(level)]
         while level and len(levels) <= self._depth and not self._is_full:
