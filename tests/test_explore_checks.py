@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from torrent_core.accounts import Account, Explanation
-from torrent_core.actions import HashPiece, Warned
+from torrent_core.actions import HashPiece, ReadBlocks, Warned
 from torrent_core.deadlines import Deadline
 from torrent_core.events import PieceHashed
 from torrent_core.pieces import ActivePieceManager
@@ -186,6 +186,13 @@ def test_a_piece_is_hashed_from_the_file_where_no_data_comes_along() -> None:
         spans = (Span(0, piece * 32768, 32768),)
         disk.pending.append(HashPiece(name, 7, piece, None, spans))
         assert disk.answer(0) == PieceHashed(name, 7, digest)
+
+
+def test_a_job_that_the_explorer_cannot_answer_is_named() -> None:
+    disk = Disk(Setting())
+    disk.pending.append(ReadBlocks(b"", 7, 0, ()))
+    with pytest.raises(TypeError, match="ReadBlocks"):
+        disk.answer(0)
 
 
 # --- Choices -------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any
 
 from ...actions import HashPiece, StatFiles, WriteBlocks
 from ...events import FilesStated, PieceHashed, StorageEvent, StorageFailed, Written
@@ -10,9 +10,6 @@ from ...limits import BLOCK_SIZE
 from ...types import FileStat, Span, StorageFault
 from .errors import Violation
 from .setting import GOOD, WRONG_DIGEST, Setting, right_digest
-
-Job: TypeAlias = HashPiece | WriteBlocks | StatFiles
-"""What a torrent that has its files and serves nobody asks of the storage."""
 
 
 class Disk:
@@ -25,8 +22,8 @@ class Disk:
         self.marks = bytearray(setting.pieces * setting.blocks)
         """By block of the file; zero is corrupt or never written."""
         self._exists = False
-        self.pending: list[Job] = []
-        """Jobs that are not answered, oldest first."""
+        self.pending: list[Any] = []
+        """Storage actions that are not answered, oldest first; each has a ``job``."""
 
     def fail(self, number: int) -> StorageEvent:
         """The job of that number in ``pending`` fails, and has no effect."""
@@ -34,13 +31,18 @@ class Disk:
         return StorageFailed(self._name, job.job, StorageFault.OTHER)
 
     def answer(self, number: int) -> StorageEvent:
-        """The job of that number in ``pending`` is carried out."""
+        """The job of that number in ``pending`` is carried out.
+
+        Raises TypeError for a kind of job that is not played here yet.
+        """
         job = self.pending.pop(number)
         if isinstance(job, HashPiece):
             digest = right_digest(job.piece) if self._is_good(job) else WRONG_DIGEST
             return PieceHashed(self._name, job.job, digest)
         if isinstance(job, StatFiles):
             return FilesStated(self._name, job.job, (self._stat(),))
+        if not isinstance(job, WriteBlocks):
+            raise TypeError(f"the explorer has no answer to {job}")
         self._exists = True
         for span, data in job.chunks:
             self.marks[_blocks(span)] = bytes(data[::BLOCK_SIZE])

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ...actions import Action, Close, HashPiece, Send, StatFiles, WriteBlocks
+from ...actions import Action, Close, Send
 from ...budget import Budget
 from ...events import BytesReceived, Event, LinkClosed, LinkOpened, Sent, StartTorrent, Tick
 from ...torrent import Budgets, Torrent
@@ -56,9 +56,6 @@ class World:
         self._on_action: dict[type[Action], Callable[[Any], None]] = {
             Send: self._send,
             Close: self._close,
-            HashPiece: self.disk.pending.append,
-            WriteBlocks: self.disk.pending.append,
-            StatFiles: self.disk.pending.append,
         }
         memory = Budget(setting.memory * setting.metainfo.piece_length)
         self.torrent = Torrent(
@@ -88,6 +85,8 @@ class World:
                 carry_out = self._on_action.get(type(action))
                 if carry_out is not None:
                     carry_out(action)
+                elif hasattr(action, "job"):
+                    self.disk.pending.append(action)
 
     def _send(self, action: Send) -> None:
         self._news.append(Sent(action.link, len(action.data)))
