@@ -169,6 +169,20 @@ def test_a_peer_that_is_asked_twice_is_a_violation() -> None:
         peer.hear(request(0))
 
 
+def test_a_late_answer_settles_the_request_that_was_sent_since() -> None:
+    """On the wire nobody can tell which of the two it is for; another answer may still come."""
+    snubbed = (*ASKED, Choice(What.TICK))
+    world = world_after(Setting(), snubbed)
+    peer, first = world.peers[0], BlockInfo(0, 0, 16384)
+    assert first in peer.asked
+    assert peer.owed[0] == first
+    take(world, Choice(What.LATE, 0))
+    assert first not in peer.asked
+    assert peer.owed[0] == first
+    take(world, Choice(What.LATE, 0))
+    assert first not in peer.owed
+
+
 def request(piece: int) -> bytes:
     return bytes([0, 0, 0, 13, 6]) + b"".join(
         number.to_bytes(4, "big") for number in (piece, 0, 16384)

@@ -78,6 +78,19 @@ class Peer:
         del self.asked[block]
         return block
 
+    def take_late(self) -> BlockInfo:
+        """The oldest request that was withdrawn, to be answered; there must be one.
+
+        If it was asked for again since, the answer counts as that one's: on the wire the two
+        look alike, and one more answer may come either way.
+        """
+        block = self.owed[0]
+        if block in self.asked:
+            del self.asked[block]
+        else:
+            del self.owed[0]
+        return block
+
     def hear(self, data: bytes) -> None:
         """Take in what we sent it: whole messages, after the handshake."""
         at = HANDSHAKE_LENGTH if data[1:20] == b"BitTorrent protocol" else 0

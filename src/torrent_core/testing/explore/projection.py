@@ -89,7 +89,7 @@ def _digest(data: bytes) -> bytes:
 
 def _disk(disk: Disk) -> tuple[object, ...]:
     jobs = tuple((type(job).__name__, getattr(job, "piece", None)) for job in disk.pending)
-    return bytes(disk.marks), jobs
+    return disk.exists, bytes(disk.marks), jobs
 
 
 def _around(world: World) -> Any:

@@ -124,7 +124,7 @@ def answer(world: World, peer: Peer, block: BlockInfo, mark: bytes = GOOD) -> No
 
 def _late(world: World, choice: Choice) -> None:
     peer = world.peers[choice.which]
-    answer(world, peer, peer.owed.pop(0))
+    answer(world, peer, peer.take_late())
 
 
 def _reject(world: World, choice: Choice) -> None:
