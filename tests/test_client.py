@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -35,6 +36,7 @@ from transports.client import client as client_module
 from transports.client import subscription
 from transports.client.client import Client
 from transports.errors import (
+    CannotListen,
     ClientClosed,
     DuplicateTorrent,
     StorageError,
@@ -437,9 +439,13 @@ async def test_a_client_is_usable_only_while_it_is_open(make):
 
 async def test_a_port_that_is_taken_is_told(make):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        client = make(port=taken.getsockname()[1])
-        with pytest.raises(OSError, match="in use"):
+        port = taken.getsockname()[1]
+        client = make(port=port)
+        with pytest.raises(OSError, match="in use") as caught:
             await client.__aenter__()
+    assert isinstance(caught.value, CannotListen)
+    assert caught.value.errno == errno.EADDRINUSE
+    assert str(caught.value) == f"cannot listen on port {port}: Address already in use"
 
 
 async def test_what_the_session_does_not_accept_leaves_no_socket_open(make, monkeypatch):
@@ -518,6 +524,23 @@ def test_importing_the_package_imports_nothing_heavy():
         timeout=60,
     )
     assert done.stdout.splitlines() == ["[]", "transports.client.client True"]
+
+
+def test_without_anyio_the_error_says_what_to_install():
+    code = (
+        "import sys; sys.modules['anyio'] = None; import transports\n"
+        "try: transports.Client\n"
+        "except ModuleNotFoundError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "transports.Client needs anyio: pip install 'torrent-core[anyio]'\n"
 
 
 def test_every_public_name_is_there_and_no_other():

@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .client import Client, TorrentHandle
+    from .client import Client, PeerUnreachable, TorrentHandle
     from .errors import (
+        CannotListen,
         ClientClosed,
         DuplicateTorrent,
         StorageError,
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "CannotListen": "errors",
     "Client": "client",
     "ClientClosed": "errors",
     "DuplicateTorrent": "errors",
+    "PeerUnreachable": "client",
     "StorageError": "errors",
     "TorrentGone": "errors",
     "TorrentHandle": "client",
@@ -32,9 +35,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "CannotListen",
     "Client",
     "ClientClosed",
     "DuplicateTorrent",
+    "PeerUnreachable",
     "StorageError",
     "TorrentGone",
     "TorrentHandle",
@@ -47,4 +52,11 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{home}", __name__), name)
+    try:
+        module = import_module(f".{home}", __name__)
+    except ModuleNotFoundError as error:
+        if error.name != "anyio":
+            raise
+        hint = f"transports.{name} needs anyio: pip install 'torrent-core[anyio]'"
+        raise ModuleNotFoundError(hint, name=error.name) from error
+    return getattr(module, name)

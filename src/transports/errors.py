@@ -25,6 +25,17 @@ class TorrentStopped(TransportError):
     """The torrent stopped before what was waited for came to pass."""
 
 
+class CannotListen(TransportError, OSError):
+    """The port is taken, or not ours to listen on; ``errno`` tells which."""
+
+    def __init__(self, port: int, number: int | None, detail: str) -> None:
+        OSError.__init__(self, number, detail)
+        self.port = port
+
+    def __str__(self) -> str:
+        return f"cannot listen on port {self.port}: {self.strerror}"
+
+
 class StorageError(TransportError):
     """The disk is full, not ours to write, or cannot take it; what is verified is kept.
 

@@ -1,7 +1,8 @@
 """The face for programs that want a client rather than a core."""
 
 from .client import Client
+from .dials import PeerUnreachable
 from .handle import TorrentHandle
 from .subscription import EventStream
 
-__all__ = ["Client", "EventStream", "TorrentHandle"]
+__all__ = ["Client", "EventStream", "PeerUnreachable", "TorrentHandle"]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 import anyio.to_thread
 import attrs
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import SocketListener, TaskGroup, TaskStatus
 
 from torrent_core import Session, SessionConfig
 from torrent_core.actions import Report, Warned
@@ -30,10 +30,11 @@ from torrent_core.types import InfoHash, RandomSource, TorrentState
 from ..disk.resumefile import RESUME_FOLDER
 from ..disk.workers import Disk, TorrentStorage
 from ..driver import Driver
-from ..errors import ClientClosed, DuplicateTorrent
+from ..errors import CannotListen, ClientClosed, DuplicateTorrent
 from ..faces import Clock, Machine
 from ..tcp.network import TcpNetwork
-from ..tcp.sockets import close_listeners, local_port, open_listeners
+from ..tcp.sockets import close_listeners, describe, local_port, open_listeners
+from .dials import DialWatch
 from .handle import TorrentHandle
 from .source import PathName, load
 from .subscription import EventStream, Subscriptions
@@ -57,8 +58,9 @@ class Client:
     monotonic), ``random`` and ``peer_id`` are for those who want to repeat a run; ``trace`` is
     a file that it is recorded in, for ``torrent_core.trace.replay``.
 
-    Leaving it stops the torrents, in at most ``STOP_TIMEOUT`` seconds.  A bug in the core or
-    an adapter ends the client with that exception.
+    Entering it raises CannotListen, an OSError, if the port is not to be had, and OSError for
+    a trace that cannot be begun.  Leaving it stops the torrents, in at most ``STOP_TIMEOUT``
+    seconds.  A bug in the core or an adapter ends the client with that exception.
     """
 
     port: int
@@ -100,7 +102,8 @@ class Client:
         return list(self._torrents.values())
 
     def events(self) -> EventStream:
-        """The core's reports from now on; ends with the client.  Any number may listen."""
+        """The core's reports from now on, and ``PeerUnreachable`` for each dial that failed;
+        ends with the client.  Any number may listen."""
         return self._subscriptions.open()
 
     async def add(
@@ -140,7 +143,7 @@ class Client:
         if self._entered:
             raise ClientClosed("a client is entered once")
         self._entered = True
-        listeners = await open_listeners(self._host, self._wanted_port)
+        listeners = await self._listen()
         self.port = local_port(listeners)
         try:
             machine = self._make_session()
@@ -149,7 +152,8 @@ class Client:
             raise
         self._network = TcpNetwork(listeners)
         self._disk = Disk(preallocate=self._preallocate)
-        self.driver = Driver(machine, self._clock, self._disk, self._network)
+        network = DialWatch(self._network, self._subscriptions.publish)
+        self.driver = Driver(machine, self._clock, self._disk, network)
         self.driver.subscribe(self._dispatch)
         self._quit = anyio.Event()
         self._tasks: TaskGroup = anyio.create_task_group()
@@ -176,6 +180,12 @@ class Client:
             if inner is error:
                 return False
             raise inner from inner.__cause__
+
+    async def _listen(self) -> list[SocketListener]:
+        try:
+            return await open_listeners(self._host, self._wanted_port)
+        except OSError as error:
+            raise CannotListen(self._wanted_port, error.errno, describe(error)) from error
 
     def _make_session(self) -> Machine:
         """The session as the driver is to see it."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 import anyio.to_thread
 
-from torrent_core import PeerStatus, Session, Torrent, TorrentStatus
+from torrent_core import Explanation, PeerStatus, Session, Torrent, TorrentStatus
 from torrent_core.actions import Report, StateChanged, StorageTrouble, TorrentCompleted
 from torrent_core.events import AddPeer, DropPeer, Recheck, RemoveTorrent, StopTorrent
 from torrent_core.metainfo import Metainfo
@@ -67,6 +67,13 @@ class TorrentHandle:
     def peers(self) -> list[PeerStatus]:
         """One row for each link that has shaken hands.  Raises TorrentGone."""
         return self._torrent.peers(self._driver.now)
+
+    def explain(self) -> Explanation:
+        """Why each missing block is not here yet, and what will move it next.
+
+        ``str`` of it is a paragraph for people.  Raises TorrentGone.
+        """
+        return self._torrent.explain(self._driver.now)
 
     @property
     def state(self) -> TorrentState:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from typing import TypeAlias
 
 import anyio
 
 from torrent_core.actions import Report
 
+from .dials import PeerUnreachable
+
 EVENT_BACKLOG = 10_000
 """Reports kept for one reader (libtorrent: alert_queue_size 2000; ours are per piece and
 a reader that draws a screen may sleep a second)."""
+
+ClientReport: TypeAlias = Report | PeerUnreachable
+"""What a client tells."""
 
 
 class EventStream:
@@ -20,11 +26,11 @@ class EventStream:
     def __init__(self, backlog: int = EVENT_BACKLOG) -> None:
         self.lost = 0
         """Reports that this reader was too slow for."""
-        self._queue: deque[Report] = deque(maxlen=backlog)
+        self._queue: deque[ClientReport] = deque(maxlen=backlog)
         self._wake = anyio.Event()
         self._closed = False
 
-    def push(self, report: Report) -> None:
+    def push(self, report: ClientReport) -> None:
         """Add a report, in place of the oldest where the backlog is full."""
         self.lost += len(self._queue) == self._queue.maxlen
         self._queue.append(report)
@@ -38,7 +44,7 @@ class EventStream:
     def __aiter__(self) -> EventStream:
         return self
 
-    async def __anext__(self) -> Report:
+    async def __anext__(self) -> ClientReport:
         while not self._queue:
             if self._closed:
                 raise StopAsyncIteration
@@ -62,7 +68,7 @@ class Subscriptions:
         self._streams.add(stream)
         return stream
 
-    def publish(self, report: Report) -> None:
+    def publish(self, report: ClientReport) -> None:
         """Give a report to every stream."""
         for stream in self._streams:
             stream.push(report)
