@@ -17,6 +17,9 @@ from transports.demo.ledger import Ledger
 from transports.demo.peers import Fault, FaultySeed
 from transports.demo.swarm import DemoReport, is_complete, make_payload, missing_faults
 
+SPARE = 32
+"""Blocks that two seeds served in end-game, or that were on their way when it was over."""
+
 
 def test_the_same_number_makes_the_same_payload(tmp_path: Path) -> None:
     first = make_payload(tmp_path / "1", 100_000, 3)
@@ -92,7 +95,16 @@ def test_the_demo_ends_well_and_tells_what_was_asked_again(
     assert err == ""
     assert re.search(r"^downloaded 2\.0 MiB in \d+\.\d s: verified$", out, re.MULTILINE)
     for name in ("leaver", "silent", "choker"):
-        assert re.search(rf"^  {name}: served \d+ blocks, \w+ .* unanswered", out, re.MULTILINE)
+        assert re.search(
+            rf"^  {name}: served \d+ blocks \(0\.\d MiB\), \w+ .* start$", out, re.MULTILINE
+        )
         assert re.search(rf"^  \d+ blocks? asked of {name}, void because", out, re.MULTILINE)
     assert "asked again of honest-" in out
+    served = [int(count) for count in re.findall(r": served (\d+) blocks", out)]
+    assert len(served) == 5
+    assert 128 <= sum(served) <= 128 + SPARE
+    for count, name in re.findall(r"^  (\d+) blocks? asked of (\w+), void", out, re.MULTILINE):
+        shares = re.search(rf"asked of {name}, void[^:]*: (.*)$", out, re.MULTILINE)
+        assert shares
+        assert sum(map(int, re.findall(r"(\d+) (?:asked|came)", shares[1]))) == int(count)
     assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from torrent_core.bitfield import to_wire
 from torrent_core.errors import WireError
+from torrent_core.limits import BLOCK_SIZE
 from torrent_core.metainfo import Metainfo
 from torrent_core.wire import handshake, messages
 
@@ -49,10 +50,16 @@ class Fault(Enum):
 
 
 _DEEDS = {
-    Fault.LEAVES: "left with {} unanswered",
-    Fault.FALLS_SILENT: "fell silent with {} unanswered",
-    Fault.CHOKES: "choked for ever with {} unanswered",
+    Fault.LEAVES: "left without a word",
+    Fault.FALLS_SILENT: "fell silent",
+    Fault.CHOKES: "choked for ever",
 }
+"""How many requests that left open only the downloader knows: some were still on their way."""
+
+
+def served_line(name: str, count: int) -> str:
+    """What a seed has served, payload alone; ``count`` in bytes."""
+    return f"{name}: served {count / BLOCK_SIZE:.0f} blocks ({count / 2**20:.1f} MiB)"
 
 
 class FaultySeed:
@@ -79,7 +86,6 @@ class FaultySeed:
         self._quota = quota
         self._interval = interval
         self._served = 0
-        self._unanswered = 0
         self._closed = anyio.Event()
 
     async def serve(self, *, task_status: TaskStatus[int]) -> None:
@@ -88,11 +94,10 @@ class FaultySeed:
 
     def story(self, began: float) -> str:
         """What it did, in one line."""
-        served = f"{self.name}: served {self._served} blocks"
+        served = served_line(self.name, self._served * BLOCK_SIZE)
         if self.failed_at is None:
             return served
-        deed = _DEEDS[self._fault].format(f"{self._unanswered} requests")
-        return f"{served}, {deed}, {self.failed_at - began:.1f} s after the start"
+        return f"{served}, {_DEEDS[self._fault]} {self.failed_at - began:.1f} s after the start"
 
     async def _talk(self, stream: SocketStream) -> None:
         queue: deque[messages.Request] = deque()
@@ -133,14 +138,13 @@ class FaultySeed:
             if not queue:
                 continue
             if self._served >= self._quota:
-                await self._fail(stream, len(queue))
+                await self._fail(stream)
             else:
                 await stream.send(messages.encode(self._block(queue.popleft())))
                 self._served += 1
 
-    async def _fail(self, stream: SocketStream, waiting: int) -> None:
+    async def _fail(self, stream: SocketStream) -> None:
         self.failed_at = anyio.current_time()
-        self._unanswered = waiting
         self.failed.set()
         if self._fault is Fault.LEAVES:
             self._closed.set()
@@ -166,17 +170,16 @@ class Throttle:
         self.name = name
         self._port = port
         self._rate = rate
-        self._passed = 0
         self._free_at = 0.0
 
     async def serve(self, *, task_status: TaskStatus[int]) -> None:
         """Listen until cancelled; started with the port."""
         await listen(self._relay, task_status, anyio.Event())
 
-    def story(self) -> str:
-        """What it did, in one line."""
-        mib = self._passed / 2**20
-        return f"{self.name}: sent {mib:.1f} MiB, held at {self._rate / 2**20:.1f} MiB/s"
+    def story(self, uploaded: int) -> str:
+        """What the seed behind it did, in one line; ``uploaded`` in bytes of payload."""
+        held = f"held at {self._rate / 2**20:.1f} MiB/s"
+        return f"{served_line(self.name, uploaded)}, {held}"
 
     async def _relay(self, client: SocketStream) -> None:
         try:
@@ -210,6 +213,5 @@ class Throttle:
 
     def due(self, count: int, now: float) -> float:
         """Admit ``count`` bytes; the result is when they may pass."""
-        self._passed += count
         self._free_at = max(now, self._free_at) + count / self._rate
         return self._free_at

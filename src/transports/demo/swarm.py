@@ -95,13 +95,14 @@ async def run_demo(folder: Path, size: int, seed: int, on_status: OnStatus) -> D
                 began = anyio.current_time()
                 await _download(client, swarm, ledger, on_status)
                 seconds = anyio.current_time() - began
+            seeds = tuple(swarm.story(began))
             group.cancel_scope.cancel()
     verified = await anyio.to_thread.run_sync(is_complete, metainfo, target)
     return DemoReport(
         verified=verified,
         size=size,
         seconds=seconds,
-        seeds=tuple(swarm.story(began)),
+        seeds=seeds,
         requests=tuple(ledger.lines()),
         missing=tuple(missing_faults(swarm.faulty, ledger)),
     )
@@ -142,15 +143,16 @@ class Swarm:
         self.names: dict[int, str] = {}
         self._source = source
         self.faulty: list[FaultySeed] = []
-        self._honest: list[Throttle] = []
+        self._honest: list[tuple[Throttle, TorrentHandle]] = []
 
     async def start(self, stack: AsyncExitStack, group: TaskGroup) -> None:
         """Start every seed; they end with ``stack`` and ``group``."""
         for number in range(1, HONEST_SEEDS + 1):
-            client = await stack.enter_async_context(self._seeding(f"resume-{number}"))
+            seeding = self._seeding(f"resume-{number}")
+            client, torrent = await stack.enter_async_context(seeding)
             rate = self.metainfo.total_length / TRANSFER_SECONDS / HONEST_SEEDS
             throttle = Throttle(f"honest-{number}", client.port, rate)
-            self._honest.append(throttle)
+            self._honest.append((throttle, torrent))
             self.names[await group.start(throttle.serve)] = throttle.name
         blocks = self.metainfo.total_length // BLOCK_SIZE
         quota = max(LEAST_SERVED, blocks // FAULT_SHARE)
@@ -161,12 +163,12 @@ class Swarm:
             self.names[await group.start(faulty.serve)] = faulty.name
 
     @asynccontextmanager
-    async def _seeding(self, resume: str) -> AsyncIterator[Client]:
+    async def _seeding(self, resume: str) -> AsyncIterator[tuple[Client, TorrentHandle]]:
         resume_dir = self._source.parent / resume
         async with Client(self._source, host=HOST, resume_dir=resume_dir) as client:
             torrent = await client.add(self.metainfo)
             await torrent.wait_complete()
-            yield client
+            yield client, torrent
 
     def _reader(self) -> Callable[[int, int], bytes]:
         """Reads payload by offset and length; the payload is one file."""
@@ -181,7 +183,7 @@ class Swarm:
 
     def story(self, began: float) -> list[str]:
         """What each seed did, the honest ones first."""
-        lines = [throttle.story() for throttle in self._honest]
+        lines = [throttle.story(torrent.status.uploaded) for throttle, torrent in self._honest]
         return lines + [faulty.story(began) for faulty in self.faulty]
 
 
