@@ -27,12 +27,6 @@ class Status:
     checking: float = 0.0
 
 
-@attrs.frozen
-class Peer:
-    peer_choking: bool = True
-    progress: float = 1.0
-
-
 @given(st.text())
 def test_printable_text_cannot_move_the_cursor_or_add_lines(text: str) -> None:
     shown = render.printable(text)
@@ -98,6 +92,7 @@ def test_a_progress_line_names_state_pieces_rates_peers_and_time_left() -> None:
         "downloading 50.0 %, pieces 4/8, down 2.0 KiB/s, up 1.0 KiB/s, peers 3, left 1:05"
     )
     assert "left" not in render.progress_line("downloading", Status())
+    assert "left" not in render.progress_line("seeding", status)
 
 
 def test_while_checking_the_check_is_what_progresses() -> None:
@@ -139,16 +134,3 @@ def test_a_json_line_without_a_torrent_still_has_the_base_fields() -> None:
         "peers": 0,
         "state": "stopped",
     }
-
-
-def test_the_account_names_everything_that_is_waited_for() -> None:
-    peers = [Peer(), Peer(), Peer(peer_choking=False), Peer(progress=0.0)]
-    account = render.waiting_account(peers, ["127.0.0.1:1", "[::1]:2"])
-    assert "an unchoke by 2 peers" in account
-    assert "an answer, or something we lack, from 1 peer" in account
-    assert "pieces to reach 1 peer that had none" in account
-    assert account.endswith("a connection to 127.0.0.1:1, [::1]:2")
-
-
-def test_the_account_of_nothing_at_all_says_that_no_peer_was_named() -> None:
-    assert "--peer" in render.waiting_account([], [])

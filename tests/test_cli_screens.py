@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 
 from test_cli_render import Status
 from transports.cli.screens import (
+    JSON_HEARTBEAT,
     JSON_INTERVAL,
     LINE_INTERVAL,
     HashProgress,
@@ -70,7 +72,7 @@ def test_json_progress_comes_every_second_and_events_at_once(clock: FakeClock) -
     out = io.StringIO()
     screen = JsonScreen(out, clock, lambda: 1000 + clock.now)
     for clock.now in (0.0, 0.5, JSON_INTERVAL):
-        screen.show("downloading", Status(progress=0.25))
+        screen.show("downloading", Status(progress=0.25 + clock.now / 10))
     screen.event("completed", "seeding", Status(progress=1.0), {"path": "x"})
     screen.note("people only")
     events = [json.loads(line) for line in out.getvalue().splitlines()]
@@ -82,7 +84,7 @@ def test_json_progress_comes_every_second_and_events_at_once(clock: FakeClock) -
 def test_the_live_bar_shows_rates_peers_pieces_and_time_left() -> None:
     out = Terminal()
     screen = LiveScreen(out, "name [bold]not markup[/bold]")
-    screen._progress.console.width = 160
+    screen._console.width = 160
     screen.show("downloading", Status(0.5, 2048, 0, 1, 0, 3, 4, 8, 65))
     screen.note("a note with [brackets]")
     screen.event("ignored", "x", None, {})
@@ -92,7 +94,68 @@ def test_the_live_bar_shows_rates_peers_pieces_and_time_left() -> None:
     for part in ("[bold]not", "50.0 %", "2.0 KiB/s", "3 peers", "4/8 pieces", "1:05 left"):
         assert part in text
     assert "a note with [brackets]" in text
-    assert text.endswith("\x1b[?25h")
+    assert "\x1b[?25h" in text
+    assert shown(text) == ["a note with [brackets]"]
+
+
+def shown(text: str) -> list[str]:
+    """The lines that are left on a terminal which was sent ``text``."""
+    rows, row = [""], 0
+    for code, plain in re.findall(r"\x1b\[[?\d;]*([a-zA-Z])|([^\x1b])", text):
+        if code == "A":
+            row -= 1
+        elif code == "K":
+            rows[row] = ""
+        elif plain == "\n":
+            row += 1
+            rows += [""] * (row == len(rows))
+        elif plain and plain != "\r":
+            rows[row] += plain
+    return [line for line in rows if line.strip()]
+
+
+def test_a_bar_that_is_closed_leaves_nothing_behind() -> None:
+    out = Terminal()
+    screen = LiveScreen(out, "x")
+    for progress in (0.0, 0.5, 1.0):
+        screen.show("downloading", Status(progress=progress))
+    assert shown(out.getvalue())[-1].startswith("x  ")
+    screen.note("done: x")
+    screen.close()
+    assert shown(out.getvalue()) == ["done: x"]
+
+
+def test_a_terminal_of_ascii_alone_gets_an_ascii_bar() -> None:
+    class AsciiTerminal(Terminal):
+        encoding = "ascii"
+
+    out = AsciiTerminal()
+    screen = LiveScreen(out, "x")
+    screen.show("downloading", Status(progress=0.5))
+    screen.close()
+    assert "=====-----" in re.sub(r"\x1b\[[\d;]*m", "", out.getvalue())
+    assert out.getvalue().isascii()
+
+
+def test_json_says_the_same_thing_again_only_as_a_sign_of_life(clock: FakeClock) -> None:
+    out = io.StringIO()
+    screen = JsonScreen(out, clock, lambda: clock.now)
+    while clock.now <= 2 * JSON_HEARTBEAT:
+        screen.show("downloading", Status(progress=0.25))
+        clock.now += 0.25
+    times = [json.loads(line)["time"] for line in out.getvalue().splitlines()]
+    assert times == [0.0, JSON_HEARTBEAT, 2 * JSON_HEARTBEAT]
+
+
+def test_json_with_quiet_has_events_but_no_progress(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr("sys.stdout", out)
+    screen = choose_screen("x", as_json=True, quiet=True)
+    screen.show("downloading", Status())
+    screen.event("completed", "seeding", Status(), {})
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["completed"]
 
 
 def test_the_live_bar_shows_no_time_left_where_none_is_known() -> None:

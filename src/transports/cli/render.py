@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
@@ -33,15 +33,6 @@ class Status(Protocol):
     def pieces_total(self) -> int: ...
     @property
     def eta(self) -> float | None: ...
-
-
-class Peer(Protocol):
-    """What the account of a missing supplier needs of a peer."""
-
-    @property
-    def peer_choking(self) -> bool: ...
-    @property
-    def progress(self) -> float: ...
 
 
 def printable(text: str) -> str:
@@ -100,7 +91,7 @@ def progress_line(state: str, status: Status) -> str:
         f"up {rate(status.up_rate)}",
         f"peers {status.peers}",
     ]
-    if status.eta is not None:
+    if status.eta is not None and state == "downloading":
         parts.append(f"left {duration(status.eta)}")
     return ", ".join(parts)
 
@@ -128,26 +119,3 @@ def json_line(
             "eta": None if status.eta is None else round(status.eta, 1),
         }
     return json.dumps(fields | dict(more), allow_nan=False)
-
-
-def waiting_account(peers: Iterable[Peer], unconnected: Iterable[str]) -> str:
-    """What a download without supplier waits for, in one line."""
-    empty = choking = silent = 0
-    for peer in peers:
-        if peer.progress == 0:
-            empty += 1
-        elif peer.peer_choking:
-            choking += 1
-        else:
-            silent += 1
-    parts = []
-    if choking:
-        parts.append(f"an unchoke by {plural(choking, 'peer')}")
-    if silent:
-        parts.append(f"an answer, or something we lack, from {plural(silent, 'peer')}")
-    if empty:
-        parts.append(f"pieces to reach {plural(empty, 'peer')} that had none")
-    absent = list(unconnected)
-    if absent:
-        parts.append("a connection to " + ", ".join(absent))
-    return "; ".join(parts) if parts else "peers: none was named with --peer and none connected"

@@ -10,24 +10,17 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-from .render import (
-    Status,
-    duration,
-    fraction,
-    json_line,
-    percent,
-    plural,
-    printable,
-    progress_line,
-    rate,
-    size,
-)
+from .bar import MARKS, PLAIN_MARKS, hashing_line, transfer_line
+from .render import Status, json_line, percent, printable, progress_line, rate
 
 LINE_INTERVAL = 5.0
 """Seconds between plain lines: a log that can still be read after an hour."""
 
 JSON_INTERVAL = 1.0
 """Seconds between ``progress`` objects."""
+
+JSON_HEARTBEAT = 5.0
+"""Seconds after which a ``progress`` object is repeated although nothing has changed."""
 
 Clock = Callable[[], float]
 
@@ -89,18 +82,35 @@ class LineScreen(QuietScreen):
 
 
 class JsonScreen(QuietScreen):
-    """One JSON object a line; times are Unix times."""
+    """One JSON object a line; times are Unix times.
 
-    def __init__(self, out: TextIO, clock: Clock = time.monotonic, wall: Clock = time.time) -> None:
+    A ``progress`` object that says what the one before it said is left out, but for one
+    every JSON_HEARTBEAT seconds: a reader can tell a quiet download from a dead one.
+    """
+
+    def __init__(
+        self,
+        out: TextIO,
+        clock: Clock = time.monotonic,
+        wall: Clock = time.time,
+        *,
+        events_only: bool = False,
+    ) -> None:
         self._out = out
         self._clock = clock
         self._wall = wall
-        self._due = -float("inf")
+        self._due = float("inf") if events_only else -float("inf")
+        self._said: object = None
+        self._said_at = 0.0
 
     def show(self, state: str, status: Status) -> None:
         now = self._clock()
-        if now >= self._due:
-            self._due = now + JSON_INTERVAL
+        if now < self._due:
+            return
+        self._due = now + JSON_INTERVAL
+        said = json_line("progress", 0.0, state, status, {})
+        if said != self._said or now >= self._said_at + JSON_HEARTBEAT:
+            self._said, self._said_at = said, now
             self.event("progress", state, status, {})
 
     def event(
@@ -110,71 +120,48 @@ class JsonScreen(QuietScreen):
 
 
 class LiveScreen(QuietScreen):
-    """A bar at the bottom of the terminal, with notes scrolling away above it."""
+    """A bar at the bottom of the terminal, with notes scrolling away above it.
+
+    When it is closed the bar is gone: what is worth keeping are the notes.
+    """
 
     def __init__(self, out: TextIO, name: str) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-        from rich.table import Column
+        from rich.live import Live
 
-        def text(template: str) -> TextColumn:
-            return TextColumn(template, markup=False, table_column=Column(no_wrap=True))
-
-        title = Column(no_wrap=True, overflow="ellipsis", max_width=32)
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False, table_column=title),
-            BarColumn(),
-            text("{task.fields[percent]}"),
-            text("{task.fields[rates]}"),
-            text("{task.fields[detail]}"),
-            console=Console(file=out),
-            auto_refresh=False,
-        )
-        self._task = self._progress.add_task(
-            printable(name), total=1.0, percent="", rates="", detail=""
-        )
-        self._progress.start()
+        self._name = name
+        self._console = Console(file=out, highlight=False)
+        self._marks = PLAIN_MARKS if self._console.options.ascii_only else MARKS
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._live.start()
 
     def show(self, state: str, status: Status) -> None:
-        done = fraction(state, status)
-        parts = [
-            state,
-            plural(status.peers, "peer"),
-            f"{status.pieces_have}/{status.pieces_total} pieces",
-        ]
-        if status.eta is not None:
-            parts.append(f"{duration(status.eta)} left")
-        self._progress.update(
-            self._task,
-            completed=done,
-            percent=percent(done),
-            rates=f"↓ {rate(status.down_rate)} ↑ {rate(status.up_rate)}",
-            detail=", ".join(parts),
-            refresh=True,
-        )
+        width = self._console.width
+        self._draw(transfer_line(width, self._name, state, status, self._marks))
 
     def bytes_done(self, done: int, total: int, speed: float) -> None:
         """The same bar for work that has no peers: ``done`` of ``total`` bytes hashed."""
-        self._progress.update(
-            self._task,
-            completed=done / total if total else 1.0,
-            percent=percent(done / total if total else 1.0),
-            rates=rate(speed),
-            detail=f"{size(done)} of {size(total)}",
-            refresh=True,
-        )
+        width = self._console.width
+        self._draw(hashing_line(width, self._name, done, total, speed, self._marks))
 
     def note(self, text: str) -> None:
-        self._progress.console.print(printable(text), markup=False, highlight=False)
+        self._console.print(printable(text), markup=False, highlight=False)
 
     def close(self) -> None:
-        self._progress.stop()
+        self._live.stop()
+
+    def _draw(self, line: str) -> None:
+        from rich.text import Text
+
+        text = Text(line, no_wrap=True, overflow="crop")
+        text.highlight_regex(f"{self._marks.done}+", "green")
+        self._live.update(text, refresh=True)
 
 
 def choose_screen(name: str, *, as_json: bool = False, quiet: bool = False) -> Screen:
     """The screen that fits the options and where stdout leads."""
     if as_json:
-        return JsonScreen(sys.stdout)
+        return JsonScreen(sys.stdout, events_only=quiet)
     if quiet:
         return QuietScreen()
     if sys.stdout.isatty():
