@@ -15,6 +15,7 @@ from torrent_core.types import (
     TorrentState,
 )
 from transports.cli.narrator import Narrator, Story
+from transports.client import PeerUnreachable
 
 HASH = bytes(20)
 PEER = Address("::1", 6881)
@@ -23,7 +24,7 @@ BLOCK = BlockInfo(3, 16384, 16384)
 
 @pytest.fixture
 def narrator() -> Narrator:
-    narrator = Narrator()
+    narrator = Narrator([PEER])
     story = narrator.tell(actions.LinkReady(HASH, "link", PEER, bytes(20)))
     assert story == Story("peer_connected", {"peer": "[::1]:6881"})
     return narrator
@@ -117,3 +118,63 @@ def test_blocks_released_after_the_loss_still_name_the_peer_if_told_before_it(
     story = narrator.tell(released)
     assert story is not None
     assert story.fields["peer"] == "[::1]:6881"
+
+
+def notes(narrator: Narrator, *reports: object) -> list[str]:
+    stories = [narrator.tell(report) for report in reports]
+    return [story.note for story in stories if story is not None and story.note is not None]
+
+
+def test_why_a_dial_failed_is_told_once_and_again_when_the_reason_changes() -> None:
+    narrator = Narrator([PEER])
+    refused = PeerUnreachable(PEER, "Connection refused")
+    silent = PeerUnreachable(PEER, "no answer")
+    assert narrator.tell(refused) == Story(
+        "peer_unreachable",
+        {"peer": "[::1]:6881", "reason": "Connection refused"},
+        "cannot connect to [::1]:6881: Connection refused",
+    )
+    assert narrator.tell(refused) is None
+    assert narrator.failure_of(PEER) == "Connection refused"
+    other = PeerUnreachable(Address("::1", 1), "Connection refused")
+    assert notes(narrator, silent, silent, refused, other) == [
+        "cannot connect to [::1]:6881: no answer",
+        "cannot connect to [::1]:6881: Connection refused",
+        "cannot connect to [::1]:1: Connection refused",
+    ]
+
+
+def test_a_peer_that_was_reached_meanwhile_is_news_when_it_fails_again() -> None:
+    narrator = Narrator([PEER])
+    refused = PeerUnreachable(PEER, "Connection refused")
+    ready = actions.LinkReady(HASH, "link", PEER, bytes(20))
+    assert len(notes(narrator, refused, ready)) == 1
+    assert narrator.failure_of(PEER) == ""
+    assert len(notes(narrator, refused)) == 1
+
+
+def test_a_named_peer_that_leaves_before_its_handshake_is_told_once() -> None:
+    narrator = Narrator([PEER])
+    lost = actions.LinkLost(HASH, "link", PEER, CloseReason.REMOTE_CLOSED, "")
+    odd = actions.LinkLost(HASH, "link", PEER, CloseReason.WRONG_TORRENT, "it named 00")
+    assert notes(narrator, lost, lost, odd) == [
+        "[::1]:6881 closed the connection",
+        "[::1]:6881 asked for a torrent that is not here (it named 00)",
+    ]
+
+
+def test_a_stranger_that_leaves_before_its_handshake_is_nobodys_news() -> None:
+    lost = actions.LinkLost(HASH, "link", PEER, CloseReason.REMOTE_CLOSED, "")
+    assert notes(Narrator(), lost) == []
+
+
+def test_a_disk_that_fails_for_every_piece_is_told_once_until_it_has_worked() -> None:
+    narrator = Narrator()
+    trouble = actions.StorageTrouble(HASH, StorageFault.DISK_FULL, "x", 1.0)
+    worked = actions.PieceVerified(HASH, 1)
+    full = "storage: no space left on the disk: x"
+    assert notes(narrator, trouble, trouble, trouble) == [full]
+    assert narrator.tell(trouble) == Story(
+        "storage_trouble", {"message": "no space left on the disk: x"}
+    )
+    assert notes(narrator, worked, trouble, trouble) == [full]

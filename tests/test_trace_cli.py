@@ -15,13 +15,14 @@ import pytest
 from seeding import seed
 from torrent_core import actions as act
 from torrent_core.pieces import pace
+from torrent_core.session import Session
 from torrent_core.trace import Ending, SessionSetup, replay
 from torrent_core.types import RandomSource
 from trace_kit import small_trace
 from transport_kit import PATIENCE
 from transports import Client, tracefile
 from transports.cli import main
-from transports.cli.replay import as_fields, as_lines
+from transports.cli.replay import as_fields, as_lines, explained
 from transports.tracefile import CHUNK, Recording, TraceFile, chunks_of
 from world import BLOCK, make_torrent
 
@@ -72,6 +73,43 @@ def test_until_stops_on_the_way(trace: Path, capsys: pytest.CaptureFixture[str])
     said = json.loads(capsys.readouterr().out)
     assert said["ending"] == "until"
     assert said["span"] == pytest.approx(0.000001)
+
+
+def test_replay_explains_what_was_missing_at_that_moment(
+    trace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["replay", str(trace), "--until", "0.000001", "--explain"]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3:] == [
+        "",
+        "why blocks were missing 0.000 s after the first step:",
+        f"{META.info_hash.hex()}: 40 blocks in {META.piece_count} pieces are missing."
+        " All of them wait: the files are being checked.",
+    ]
+    assert main([*arguments, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    account = said["explain"][META.info_hash.hex()]
+    assert account["missing_blocks"] == 40
+    assert account["entries"][0]["account"] == "held"
+
+
+def test_replay_explains_the_last_moment_where_none_is_named(
+    trace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", str(trace), "--explain"]) == 0
+    assert capsys.readouterr().out.endswith(f"{META.info_hash.hex()}: Nothing is missing.\n")
+
+
+def test_a_lone_torrent_and_a_session_without_any_are_explained_too() -> None:
+    report = replay(SMALL)
+    assert [str(why) for why in explained(report).values()] == ["Nothing is missing."]
+    session = Session(b"-TC0000-ourselves...", NoRandom())
+    empty = attrs.evolve(report, machine=session)
+    assert as_lines(empty, explained(empty))[-1] == "there is no torrent"
+    assert as_fields(empty, explained(empty))["explain"] == {}
+    assert explained(attrs.evolve(report, machine=None)) == {}
+    assert "explain" not in as_fields(report)
 
 
 def test_a_run_that_differs_is_status_1_and_one_line(

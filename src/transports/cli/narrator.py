@@ -1,11 +1,14 @@
-"""What the core reports, as named events with plain fields, and as notes for people."""
+"""What a client reports, as named events with plain fields, and as notes for people."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import attrs
 
 from torrent_core import actions
 from torrent_core.types import Address, BlockInfo, LinkId
+from transports.client.dials import PeerUnreachable
 
 
 @attrs.frozen
@@ -18,23 +21,41 @@ class Story:
 
 
 class Narrator:
-    """Turns reports into stories; remembers which link is which peer."""
+    """Turns reports into stories; remembers which link is which peer, and what people know.
 
-    def __init__(self) -> None:
+    A peer is dialled again and again, and a disk that is full fails for every piece: people
+    are told once, until the reason changes or it has worked meanwhile.
+    """
+
+    def __init__(self, named: Iterable[Address] = ()) -> None:
+        """``named`` are the peers that the user expects to hear of."""
+        self._named = frozenset(named)
         self._addresses: dict[LinkId, Address] = {}
+        self._failures: dict[Address, str] = {}
+        self._trouble_told: set[str] = set()
 
     def peer(self, link: LinkId) -> str:
         """The peer's address, or a question mark where the link was never ready."""
         address = self._addresses.get(link)
         return str(address) if address else "?"
 
+    def failure_of(self, address: Address) -> str:
+        """Why this peer could not be reached last, or empty."""
+        return self._failures.get(address, "")
+
     def tell(self, report: object) -> Story | None:
-        """The story of one report; None for those that only count (verified pieces)."""
+        """The story of one report; None for what only counts or was told."""
         match report:
             case actions.StateChanged(state=state):
                 return Story("state", {"new_state": state.value})
+            case PeerUnreachable(address=address, detail=detail):
+                return self._unreachable(address, detail)
+            case actions.PieceVerified():
+                self._trouble_told.clear()  # the storage works again
+                return None
             case actions.LinkReady(link=link, address=address):
                 self._addresses[link] = address
+                self._failures.pop(address, None)
                 return Story("peer_connected", {"peer": str(address)})
             case actions.LinkLost():
                 return self._lost(report)
@@ -59,19 +80,37 @@ class Narrator:
                 return Story("waste", {"peer": self.peer(link), "why": why, "bytes": count})
             case actions.StorageTrouble(fault=fault, detail=detail):
                 text = f"{fault.value}: {detail}" if detail else fault.value
-                return Story("storage_trouble", {"message": text}, f"storage: {text}")
+                told = text in self._trouble_told
+                self._trouble_told.add(text)
+                note_once = None if told else f"storage: {text}"
+                return Story("storage_trouble", {"message": text}, note_once)
             case actions.Warned(text=text):
                 return Story("warning", {"message": text}, f"warning: {text}")
         return None
 
     def _lost(self, report: actions.LinkLost) -> Story:
-        self._addresses.pop(report.link, None)
+        ready = self._addresses.pop(report.link, None) is not None
+        why = report.reason.value + (f" ({report.detail})" if report.detail else "")
+        quiet = ready or report.address not in self._named  # strangers come and go
+        note = None if quiet else self._failed(report.address, f"{report.address} {why}", why)
         fields: dict[str, object] = {
             "peer": str(report.address),
             "reason": report.reason.value,
             "detail": report.detail,
         }
-        return Story("peer_lost", fields)
+        return Story("peer_lost", fields, note)
+
+    def _unreachable(self, address: Address, detail: str) -> Story | None:
+        """Nothing new is no story, for machines neither."""
+        note = self._failed(address, f"cannot connect to {address}: {detail}", detail)
+        fields: dict[str, object] = {"peer": str(address), "reason": detail}
+        return None if note is None else Story("peer_unreachable", fields, note)
+
+    def _failed(self, address: Address, text: str, why: str) -> str | None:
+        """``text``, unless it was told already."""
+        known = self._failures.get(address) == why
+        self._failures[address] = why
+        return None if known else text
 
     def _blocks(self, link: LinkId, blocks: tuple[BlockInfo, ...]) -> dict[str, object]:
         return {"peer": self.peer(link), "blocks": [list(block) for block in blocks]}

@@ -13,6 +13,7 @@ from .failures import OK, CommandFailed
 from .options import json_option, seconds
 
 if TYPE_CHECKING:
+    from torrent_core import Explanations
     from torrent_core.trace import Divergence, ReplayReport
 
 
@@ -24,18 +25,21 @@ if TYPE_CHECKING:
     metavar="T",
     help="Stop T seconds after the first step.  [default: at the end]",
 )
+@click.option("--explain", is_flag=True, help="Say why each missing block was not there yet.")
 @json_option
-def replay(file: Path, until: float | None, as_json: bool) -> int:
+def replay(file: Path, until: float | None, explain: bool, as_json: bool) -> int:
     """Run FILE, a trace, again, and check that each step wants what it wanted.
 
-    Nothing is downloaded or written.  Exit status 0 if every step is the same, else 1.  With
-    --json, one object when done.
+    Nothing is downloaded or written.  With --explain it ends with the account of every
+    missing block at that moment, a paragraph for each torrent.  Exit status 0 if every step is
+    the same, else 1.  With --json, one object when done.
     """
     report = replay_file(file, until)
+    accounts = explained(report) if explain else None
     if as_json:
-        click.echo(json.dumps(as_fields(report)))
+        click.echo(json.dumps(as_fields(report, accounts)))
     else:
-        click.echo("\n".join(as_lines(report)))
+        click.echo("\n".join(as_lines(report, accounts)))
     if report.divergence is not None:
         raise CommandFailed(f"{file}: {_difference(report, report.divergence)}")
     return OK
@@ -56,6 +60,18 @@ def replay_file(file: Path, until: float | None) -> ReplayReport:
     return report
 
 
+def explained(report: ReplayReport) -> Explanations:
+    """Why each missing block was not there, at the moment where the replay ends."""
+    from torrent_core import Explanations, Session
+
+    machine = report.machine
+    if machine is None:
+        return Explanations()
+    if isinstance(machine, Session):
+        return machine.explain(report.now)
+    return Explanations({machine.info_hash: machine.explain(report.now)})
+
+
 def _difference(report: ReplayReport, first: Divergence) -> str:
     return (
         f"step {first.step}, {type(first.event).__name__} at"
@@ -64,10 +80,16 @@ def _difference(report: ReplayReport, first: Divergence) -> str:
     )
 
 
-def as_fields(report: ReplayReport) -> dict[str, object]:
-    """The result as plain values, for JSON; times in seconds after the first step."""
+def as_fields(report: ReplayReport, accounts: Explanations | None = None) -> dict[str, object]:
+    """The result as plain values, for JSON; times in seconds after the first step.
+
+    With ``accounts``, ``explain`` has one by info-hash.
+    """
+    from .stillness import as_fields as account_fields
+
     first = report.divergence
-    return {
+    explain = accounts and {name.hex(): account_fields(why) for name, why in accounts.items()}
+    return ({} if accounts is None else {"explain": explain}) | {
         "event": "replayed",
         "time": round(time.time(), 3),
         "equal": report.is_equal,
@@ -94,8 +116,8 @@ def as_fields(report: ReplayReport) -> dict[str, object]:
     }
 
 
-def as_lines(report: ReplayReport) -> list[str]:
-    """The result for people."""
+def as_lines(report: ReplayReport, accounts: Explanations | None = None) -> list[str]:
+    """The result for people, and the ``accounts`` after it."""
     from .render import plural, size
 
     lines = [
@@ -110,4 +132,7 @@ def as_lines(report: ReplayReport) -> list[str]:
         lines.append(f"the machine raised {report.bug}, as when recorded")
     verdict = "each step wants what it wanted when it was recorded"
     lines.append(verdict if report.is_equal else "NOT the same")
+    if accounts is not None:
+        moment = f"{report.now - report.started:.3f} s after the first step"
+        lines += ["", f"why blocks were missing {moment}:", str(accounts) or "there is no torrent"]
     return lines

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
+from torrent_core.accounts import Explanation
 from torrent_core.types import Address, TorrentState
 
-from .failures import CommandFailed
 from .narrator import Narrator
-from .render import Peer, Status, waiting_account
+from .render import Status
 from .screens import Screen
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class WatchedStatus(Status, Protocol):
     def state(self) -> TorrentState: ...
 
 
-class WatchedPeer(Peer, Protocol):
+class WatchedPeer(Protocol):
     @property
     def outstanding(self) -> int: ...
     @property
@@ -42,9 +42,10 @@ async def show_status(torrent: TorrentHandle, screen: Screen) -> None:
         await anyio.sleep(REFRESH)
 
 
-async def show_reports(reports: EventStream, torrent: TorrentHandle, screen: Screen) -> None:
-    """Pass on what the core reports until cancelled."""
-    narrator = Narrator()
+async def show_reports(
+    reports: EventStream, torrent: TorrentHandle, screen: Screen, narrator: Narrator
+) -> None:
+    """Pass on what the client reports until cancelled."""
     async for report in reports:
         story = narrator.tell(report)
         if story is None:
@@ -76,17 +77,26 @@ class SupplyWatch:
         return now - self._supplied_at
 
 
-async def require_supplier(
-    torrent: TorrentHandle, timeout: float, named: Iterable[tuple[str, int]]
-) -> None:
-    """Wait until there was no supplier for ``timeout`` seconds, then raise CommandFailed."""
+async def require_supplier(torrent: TorrentHandle, timeout: float) -> None:
+    """Return once there was no supplier for ``timeout`` seconds."""
     watch = SupplyWatch(anyio.current_time())
     while True:
         if watch.idle(anyio.current_time(), torrent.status, torrent.peers) >= timeout:
-            break
+            return
         await anyio.sleep(min(REFRESH, timeout))
-    peers = torrent.peers
-    linked = [peer.address for peer in peers]
-    absent = [str(Address(*peer)) for peer in named if Address(*peer) not in linked]
-    account = waiting_account(peers, absent)
-    raise CommandFailed(f"no supplier for {timeout:g} s; waiting for {account}")
+
+
+def without_supplier(
+    timeout: float, explanation: Explanation, absent: Iterable[Address], narrator: Narrator
+) -> str:
+    """Why a download was given up: the account, and the named peers that are not connected."""
+    parts = [f"no supplier for {timeout:g} s: {explanation.text()}"]
+    named = []
+    for address in absent:
+        why = narrator.failure_of(address)
+        named.append(f"{address} ({why})" if why else str(address))
+    if named:
+        parts.append(f"Not connected: {', '.join(named)}.")
+    elif not explanation.scheduled and not explanation.addresses:
+        parts.append("Name a peer with --peer.")
+    return " ".join(parts)
