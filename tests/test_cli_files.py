@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from torrent_core.metainfo import parse_torrent
-from transports.cli import main
+from transports.cli import main, places
 from transports.cli.create import collect, write_atomically
 from transports.cli.failures import CommandFailed
 
@@ -364,6 +364,110 @@ def test_padding_is_zeros_and_on_no_disk(
     (tmp_path / "t" / "b").write_bytes(b"b")
     status, fields, _ = verify(path, tmp_path, capsys)
     assert (status, fields["files_total"]) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("below", "hint"),
+    [
+        ("payload", "one level too deep? {root} holds it"),
+        ("..", "one level too high? {root} holds it"),
+        ("other", "one level too deep? {root} holds it"),
+    ],
+)
+def test_verify_says_which_folder_is_meant(
+    torrent: Path,
+    payload: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    below: str,
+    hint: str,
+) -> None:
+    root = tmp_path / "deep" / "here"
+    root.mkdir(parents=True)
+    payload.rename(root / "payload")
+    (root / "other" / "sub").mkdir(parents=True)
+    place = root.parent if below == ".." else root / below
+    status, fields, lines = verify(torrent, place, capsys)
+    expected = hint.format(root=root)
+    assert (status, fields["hint"]) == (1, expected)
+    assert lines[-1] == f"hint: {expected}"
+
+
+def test_verify_of_a_folder_that_was_renamed_says_what_it_must_be_called(
+    torrent: Path, payload: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    renamed = payload.rename(payload.parent / "renamed")
+    _, fields, _ = verify(torrent, renamed, capsys)
+    where = f"its files seem to lie in {renamed} itself"
+    assert fields["hint"] == f"{where}, which must be called payload"
+
+
+def test_verify_has_no_hint_where_there_is_nothing_to_find_or_something_is_right(
+    torrent: Path, payload: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "a" / "b"
+    empty.mkdir(parents=True)
+    (empty / "file").write_bytes(b"")
+    assert verify(torrent, empty, capsys)[1]["hint"] is None
+    (payload / "a.bin").write_bytes(bytes(20 * KIB))
+    assert verify(torrent, payload.parent, capsys)[1]["hint"] is None
+    (payload / "b.bin").write_bytes(bytes(40 * KIB))
+    (payload / "sub" / "c.bin").unlink()
+    assert verify(torrent, payload.parent, capsys)[1]["hint"] is None
+
+
+def test_a_folder_that_cannot_be_read_gives_no_hint(
+    torrent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_folder: Path) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    place = tmp_path / "a" / "b"
+    place.mkdir(parents=True)
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    assert places.hint(parse_torrent(torrent.read_bytes()), place) is None
+
+
+def test_missing_files_are_named_and_then_counted(torrent: Path, tmp_path: Path) -> None:
+    metainfo = parse_torrent(torrent.read_bytes())
+    empty = tmp_path / "empty"
+    assert places.missing(metainfo, empty) == [
+        f"missing: {empty}/payload/a.bin",
+        f"missing: {empty}/payload/b.bin",
+        f"missing: {empty}/payload/empty",
+        "missing: 1 other file",
+    ]
+
+
+@pytest.mark.parametrize("command", ["verify", "seed"])
+def test_a_file_in_place_of_the_folder_is_one_line(
+    torrent: Path, payload: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    capsys.readouterr()
+    file = payload / "a.bin"
+    assert main([command, str(torrent), str(file)]) == 1
+    assert lines_of(capsys)[1] == [f"error: {file} is a file: name the folder that holds it"]
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("magnet:?xt=urn:btih:" + 40 * "a", "magnet links are not supported yet: "),
+        ("MAGNET:?xt=x", "magnet links are not supported yet: "),
+        ("http://127.0.0.1/x.torrent", "http sources are not supported yet: "),
+        ("https://127.0.0.1/x.torrent", "https sources are not supported yet: "),
+    ],
+)
+@pytest.mark.parametrize("command", ["info", "verify", "get", "seed"])
+def test_links_are_not_supported_yet_and_say_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, source: str, why: str
+) -> None:
+    folder = [str(tmp_path)] if command in ("verify", "seed") else []
+    assert main([command, source, *folder]) == 1
+    out, err = lines_of(capsys)
+    assert out == []
+    assert len(err) == 1
+    assert err[0].startswith(f"error: {why}")
 
 
 @pytest.mark.parametrize("command", ["verify", "seed"])

@@ -33,6 +33,26 @@ run_async(work, backend=sys.argv[1], on_signal=lambda: say("first"), on_abort=la
 """
 
 
+STUCK = """
+import signal, os, sys, anyio
+from transports.cli.runner import run_async
+
+async def work():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        await anyio.sleep_forever()
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:
+            pass
+
+def fail():
+    raise RuntimeError("the screen is gone")
+
+run_async(work, backend=sys.argv[1], on_signal=lambda: None, on_abort=fail)
+"""
+
+
 def nothing() -> None:
     return None
 
@@ -82,6 +102,18 @@ def test_the_second_signal_ends_the_process_on_the_spot(backend: str) -> None:
     assert result.returncode == INTERRUPTED
     assert result.stdout.splitlines() == ["first", "second"]
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_second_signal_waits_neither_for_a_busy_loop_nor_for_the_screen(backend: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", STUCK, backend],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (INTERRUPTED, "")
 
 
 def test_a_backend_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from torrent_core.types import StorageFault
-from transports.cli import main
+from transports.cli import main, stillness
 from transports.client.handle import TorrentHandle
 from transports.errors import StorageError
 
@@ -132,7 +132,8 @@ def test_get_of_what_is_there_already_needs_no_peer(
 ) -> None:
     capsys.readouterr()
     assert main(["get", torrent, "-o", str(source), "--timeout", "30"]) == 0
-    assert "0 B fetched" in capsys.readouterr().out
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"done: {source}/data.bin, 293.0 KiB verified (it was complete already)"
 
 
 def test_get_without_a_supplier_gives_up_and_says_what_it_waited_for(
@@ -143,12 +144,35 @@ def test_get_without_a_supplier_gives_up_and_says_what_it_waited_for(
         arguments = ["get", torrent, "-o", str(tmp_path), "--peer", peer, "--timeout", "0.5"]
         assert main([*arguments, "--json"]) == 1
     out, err = capsys.readouterr()
-    assert err.startswith("error: no supplier for 0.5 s; waiting for ")
-    assert peer in err
+    assert err.startswith("error: no supplier for 0.5 s: 19 blocks in 19 pieces are missing. ")
+    assert err.endswith(f" Not connected: {peer}.\n")
     assert len(err.splitlines()) == 1
     last = json.loads(out.splitlines()[-1])
     assert last["event"] == "failed"
     assert f"error: {last['message']}\n" == err
+    assert last["explain"]["text"] in err
+    assert last["explain"]["entries"][0]["account"] == "nobody"
+
+
+def test_get_says_once_why_a_peer_cannot_be_reached_and_why_nothing_moves(
+    torrent: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stillness, "STILL_AFTER", 1.0)
+    capsys.readouterr()
+    with mute_peer() as peer:
+        pass  # and now nobody listens there
+    arguments = ["get", torrent, "-o", str(tmp_path), "--peer", peer, "--timeout", "2.5"]
+    assert main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert out.count(f"cannot connect to {peer}: Connection refused\n") == 1
+    still = [line for line in out.splitlines() if line.startswith("nothing has moved for ")]
+    assert len(still) == 1
+    assert "19 blocks in 19 pieces are missing." in still[0]
+    assert f"Next: dial {peer}, in " in still[0]
+    assert err.endswith(f" Not connected: {peer} (Connection refused).\n")
 
 
 def test_get_on_a_port_that_is_taken_is_one_line(
@@ -160,7 +184,7 @@ def test_get_on_a_port_that_is_taken_is_one_line(
         assert main(["get", torrent, "-o", str(tmp_path), "--port", port]) == 1
     _, err = capsys.readouterr()
     assert len(err.splitlines()) == 1
-    assert "ddress already in use" in err
+    assert err == f"error: cannot listen on port {port}: Address already in use\n"
 
 
 def test_get_into_a_file_is_one_line(
@@ -220,6 +244,81 @@ def test_get_goes_on_seeding_when_asked_to_until_a_signal(
     assert seed.returncode == 130
     assert '"interrupted"' in out
     assert (target / "data.bin").read_bytes() == (source / "data.bin").read_bytes()
+
+
+def test_seed_of_an_empty_folder_says_what_is_missing_and_where_it_may_be(
+    source: Path, torrent: str
+) -> None:
+    empty = source / "empty"
+    empty.mkdir()
+    with running("seed", torrent, str(empty)) as process:
+        read_until(process, r": incomplete, 0 of 19 pieces are good")
+        read_until(process, f"warning: missing: {empty}/data.bin")
+        read_until(process, "warning: there is nothing to serve yet")
+        read_until(process, f"warning: one level too deep\\? {source} holds it")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"my diary", "8 B where the torrent has 293.0 KiB"),
+        (b"x" * SIZE, "no piece of it is right"),
+        (b"x" * (SIZE + 1000), "293.9 KiB where the torrent has 293.0 KiB"),
+    ],
+)
+def test_get_does_not_overwrite_what_is_not_its_own_unless_forced_to(
+    source: Path,
+    torrent: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes,
+    why: str,
+) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "data.bin").write_bytes(content)
+    capsys.readouterr()
+    assert main(["get", torrent, "-o", str(target), "--timeout", "0.2", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert err == (
+        f"error: {target}/data.bin holds something else ({why}); --force overwrites it\n"
+    )
+    assert json.loads(out)["event"] == "failed"
+    assert (target / "data.bin").read_bytes() == content
+    with seeding(torrent, source) as peer:
+        forced = ["get", torrent, "-o", str(target), "--peer", peer, "--force", "--quiet"]
+        assert main(forced) == 0
+    assert (target / "data.bin").read_bytes() == (source / "data.bin").read_bytes()
+
+
+@pytest.mark.parametrize("length", [20_000, SIZE])
+def test_get_goes_on_from_a_part_that_has_no_resume_data(
+    source: Path, torrent: str, tmp_path: Path, length: int
+) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    part = bytearray((source / "data.bin").read_bytes()[:length])
+    part[16384:] = bytes(length - 16384)
+    (target / "data.bin").write_bytes(part)
+    with seeding(torrent, source) as peer:
+        assert main(["get", torrent, "-o", str(target), "--peer", peer, "--quiet"]) == 0
+    assert (target / "data.bin").read_bytes() == (source / "data.bin").read_bytes()
+
+
+def test_get_goes_on_where_an_earlier_run_was_killed_before_it_had_a_piece(
+    torrent: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "target"
+    with running("get", torrent, "-o", str(target)) as process:
+        read_until(process, r"^downloading 0\.0 %")
+    assert list(target.glob(".torrent-core/*.resume")) == []
+    (target / "data.bin").write_bytes(b"half a block")
+    capsys.readouterr()
+    assert main(["get", torrent, "-o", str(target), "--timeout", "0.1", "--quiet"]) == 1
+    assert capsys.readouterr().err.startswith("error: no supplier for 0.1 s: ")
 
 
 def test_seed_says_when_it_is_incomplete_and_serves_what_it_has(

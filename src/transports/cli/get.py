@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .failures import INTERRUPTED, OK
+from .failures import INTERRUPTED, OK, CommandFailed
 from .options import (
     backend_option,
     json_option,
@@ -52,8 +52,13 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Record all that happens in FILE, for torrent-core replay.",
 )
+@click.option(
+    "--force", is_flag=True, help="Overwrite files of the same name that hold something else."
+)
 @json_option
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option(
+    "--quiet", is_flag=True, help="Print nothing but errors; with --json, no progress objects."
+)
 @backend_option
 def get(
     source: str,
@@ -63,14 +68,20 @@ def get(
     keep_seeding: bool,
     timeout: float | None,
     trace: Path | None,
+    force: bool,
     as_json: bool,
     quiet: bool,
     backend: str,
 ) -> int:
     """Download what SOURCE, a .torrent file or - for stdin, describes.
 
-    An interrupted download goes on where it was when the same command is run again.
+    An interrupted download goes on where it was when the same command is run again.  When
+    nothing moves for five seconds it says why.
+
+    With --json: an object for each event, and a progress object a second; while nothing
+    changes, one in five seconds.
     """
+    from .existing import claim
     from .runner import run_async
     from .screens import choose_screen
     from .sources import load_torrent, make_folder
@@ -80,6 +91,7 @@ def get(
     screen = choose_screen(metainfo.name, as_json=as_json, quiet=quiet)
     fetch = Fetch(metainfo, folder, peers, port, keep_seeding, timeout, screen, trace)
     try:
+        claim(metainfo, folder, force=force, quiet=as_json or quiet)
         status = run_async(
             fetch.run, backend=backend, on_signal=fetch.interrupted, on_abort=screen.close
         )
@@ -107,15 +119,21 @@ class Fetch:
         screen: Screen,
         trace: Path | None = None,
     ) -> None:
+        from torrent_core.types import Address
+
+        from .narrator import Narrator
+
         self._metainfo = metainfo
         self._folder = folder
-        self._peers = peers
+        self._peers = [Address(*peer) for peer in peers]
         self._port = port
         self._keep_seeding = keep_seeding
         self._timeout = timeout
         self._screen = screen
         self._trace = trace
         self._torrent: TorrentHandle | None = None
+        self._account: dict[str, object] = {}
+        self._narrator = Narrator(self._peers)
 
     async def run(self) -> int:
         """Download, and seed if asked to; returns OK, or raises what stopped it."""
@@ -123,7 +141,7 @@ class Fetch:
 
         from transports.client import Client
 
-        from .watch import show_reports, show_status
+        from . import watch
 
         async with (
             Client(self._folder, self._port, trace=self._trace) as client,
@@ -131,11 +149,11 @@ class Fetch:
         ):
             reports = client.events()
             torrent = self._torrent = await client.add(self._metainfo)
-            showing.start_soon(show_reports, reports, torrent, self._screen)
+            showing.start_soon(watch.show_reports, reports, torrent, self._screen, self._narrator)
             self._started(client.port)
             await self._complete(torrent)
             if self._keep_seeding:
-                showing.start_soon(show_status, torrent, self._screen)
+                showing.start_soon(watch.show_status, torrent, self._screen)
                 self._screen.note(f"seeding on port {client.port} until interrupted")
                 await anyio.sleep_forever()
             showing.cancel_scope.cancel()
@@ -145,20 +163,34 @@ class Fetch:
         """Wait for the download, while the display runs and the supply is watched."""
         import anyio
 
-        from .watch import require_supplier, show_status
+        from . import watch
+        from .stillness import tell_why_still
 
         began = time.monotonic()
         earlier = torrent.status.downloaded  # what former runs fetched
         async with anyio.create_task_group() as waiting:
-            waiting.start_soon(show_status, torrent, self._screen)
-            for host, port in self._peers:
-                torrent.add_peer(host, port)
+            waiting.start_soon(watch.show_status, torrent, self._screen)
+            waiting.start_soon(tell_why_still, torrent, self._screen)
+            for address in self._peers:
+                torrent.add_peer(*address)
             if self._timeout is not None:
-                waiting.start_soon(require_supplier, torrent, self._timeout, self._peers)
+                waiting.start_soon(self._give_up, torrent, self._timeout)
             await torrent.wait_complete()
             waiting.cancel_scope.cancel()
         fetched = torrent.status.downloaded - earlier
         self._completed(torrent, fetched, time.monotonic() - began)
+
+    async def _give_up(self, torrent: TorrentHandle, timeout: float) -> None:
+        """Raise CommandFailed, with the account, once there was no supplier for ``timeout``."""
+        from .stillness import as_fields
+        from .watch import require_supplier, without_supplier
+
+        await require_supplier(torrent, timeout)
+        explanation = torrent.explain()
+        self._account = {"explain": as_fields(explanation)}
+        linked = [peer.address for peer in torrent.peers]
+        absent = [address for address in self._peers if address not in linked]
+        raise CommandFailed(without_supplier(timeout, explanation, absent, self._narrator))
 
     def _started(self, port: int) -> None:
         self._event(
@@ -170,17 +202,11 @@ class Fetch:
         )
 
     def _completed(self, torrent: TorrentHandle, fetched: int, took: float) -> None:
-        from .render import duration, rate, size
-
         status = torrent.status
         path = self._folder / self._metainfo.name
         self._screen.show(status.state.value, status)
         self._event("completed", path=str(path), seconds=round(took, 3))
-        speed = rate(fetched / max(took, 1e-3))
-        self._screen.note(
-            f"done: {path}, {size(self._metainfo.total_length)} verified"
-            f" ({size(fetched)} fetched in {duration(took)}, {speed})"
-        )
+        self._screen.note(done_line(path, self._metainfo.total_length, fetched, took))
 
     def interrupted(self) -> None:
         """A signal came: say so at once, since saving may take a moment."""
@@ -191,9 +217,22 @@ class Fetch:
         """Tell the machines; people get their line from whoever catches the error."""
         from .failures import first_cause
 
-        self._event("failed", message=str(first_cause(error)))
+        self._event("failed", message=str(first_cause(error)), **self._account)
 
     def _event(self, event: str, /, **fields: object) -> None:
         status = self._torrent.status if self._torrent else None
         state = status.state.value if status else "stopped"
         self._screen.event(event, state, status, fields)
+
+
+def done_line(path: Path, total: int, fetched: int, took: float) -> str:
+    """What a download that is complete has to say: sizes in bytes, ``took`` in seconds."""
+    from .render import duration, rate, size
+
+    if not fetched:
+        return f"done: {path}, {size(total)} verified (it was complete already)"
+    speed = rate(fetched / max(took, 1e-3))
+    return (
+        f"done: {path}, {size(total)} verified"
+        f" ({size(fetched)} fetched in {duration(took)}, {speed})"
+    )

@@ -88,7 +88,7 @@ def port_option(function: F) -> F:
         type=click.IntRange(0, MAX_PORT),
         default=0,
         metavar="N",
-        help="Listen on this port.  [default: any that is free]",
+        help="Listen for peers on this port.  [default: any that is free]",
     )(function)
 
 
@@ -98,7 +98,7 @@ def no_discovery_option(function: F) -> F:
         "--no-discovery",
         is_flag=True,
         expose_value=False,
-        help="Only the peers named (there is no discovery yet).",
+        help="Only the peers that are named or dial us (there is no discovery yet).",
     )(function)
 
 

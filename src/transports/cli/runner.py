@@ -15,6 +15,8 @@ from .failures import INTERRUPTED, CommandFailed
 Work = Callable[[], Awaitable[int]]
 Callback = Callable[[], None]
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 def run_async(work: Work, *, backend: str, on_signal: Callback, on_abort: Callback) -> int:
     """Run ``work`` to its exit status, or to INTERRUPTED after SIGINT or SIGTERM.
@@ -56,15 +58,23 @@ class _SignalGuard:
         return INTERRUPTED if self._interrupted else status
 
     async def _listen(self, *, task_status: TaskStatus[None]) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(*SIGNALS) as signals:
             task_status.started()
             async for _ in signals:
                 self._handle()
 
     def _handle(self) -> None:
         if self._interrupted:
-            self._on_abort()
-            os._exit(INTERRUPTED)
+            self._abort()
         self._interrupted = True
+        # The next one must not wait for an event loop that is busy, or stuck.
+        for number in SIGNALS:
+            signal.signal(number, self._abort)
         self._on_signal()
         self._scope.cancel()
+
+    def _abort(self, *_signal: object) -> None:
+        try:
+            self._on_abort()
+        finally:
+            os._exit(INTERRUPTED)

@@ -28,13 +28,13 @@ def seed(torrent: str, folder: Path, port: int, backend: str) -> int:
 
     What is there is verified first; of incomplete data, the complete pieces are served.
     """
+    from .places import require_folder
     from .runner import run_async
     from .screens import choose_screen
     from .sources import load_torrent
 
     metainfo = load_torrent(torrent)
-    if not folder.is_dir():
-        raise CommandFailed(f"{folder} is not a folder")
+    require_folder(folder)
     screen = choose_screen(metainfo.name)
     try:
         status = run_async(
@@ -55,6 +55,7 @@ async def _serve(metainfo: Metainfo, folder: Path, port: int, screen: Screen) ->
 
     from transports.client import Client
 
+    from .narrator import Narrator
     from .watch import show_reports, show_status
 
     async with (
@@ -63,10 +64,12 @@ async def _serve(metainfo: Metainfo, folder: Path, port: int, screen: Screen) ->
     ):
         reports = client.events()
         torrent = await client.add(metainfo, resume=False)
-        showing.start_soon(show_reports, reports, torrent, screen)
+        showing.start_soon(show_reports, reports, torrent, screen, Narrator())
         showing.start_soon(show_status, torrent, screen)
         await _checked(torrent)
         screen.note(_announcement(metainfo, torrent, client.port))
+        for line in _warnings(metainfo, torrent, folder):
+            screen.note(f"warning: {line}")
         await anyio.sleep_forever()
     raise CommandFailed("the client stopped by itself")
 
@@ -83,6 +86,22 @@ async def _checked(torrent: TorrentHandle) -> None:
         if torrent.status.state is not TorrentState.CHECKING:
             return
         await anyio.sleep(REFRESH)
+
+
+def _warnings(metainfo: Metainfo, torrent: TorrentHandle, folder: Path) -> list[str]:
+    """What is not there, and where it may be instead."""
+    from .places import hint, missing
+
+    status = torrent.status
+    if status.pieces_have == status.pieces_total:
+        return []
+    lines = missing(metainfo, folder)
+    if not status.pieces_have:
+        lines.append("there is nothing to serve yet")
+        where = hint(metainfo, folder)
+        if where is not None:
+            lines.append(where)
+    return lines
 
 
 def _announcement(metainfo: Metainfo, torrent: TorrentHandle, port: int) -> str:

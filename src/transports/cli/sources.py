@@ -11,6 +11,8 @@ from .failures import CommandFailed, describe_os_error
 if TYPE_CHECKING:
     from torrent_core.metainfo import Metainfo
 
+URL_SCHEMES = ("http", "https", "ftp", "udp")
+
 
 def load_torrent(source: str) -> Metainfo:
     """Read and parse a .torrent from a path, or from stdin for ``-``.
@@ -21,6 +23,7 @@ def load_torrent(source: str) -> Metainfo:
     from torrent_core.metainfo import parse_torrent
 
     name = "stdin" if source == "-" else source
+    _refuse_links(source)
     try:
         return parse_torrent(_read(source))
     except OSError as error:
@@ -28,6 +31,17 @@ def load_torrent(source: str) -> Metainfo:
         raise CommandFailed(f"cannot read {name}: {detail}") from error
     except InvalidData as error:
         raise CommandFailed(f"{name} is not a usable torrent: {error}") from error
+
+
+def _refuse_links(source: str) -> None:
+    scheme = source.partition(":")[0].lower()
+    if scheme == "magnet":
+        raise CommandFailed("magnet links are not supported yet: get the .torrent file itself")
+    if scheme in URL_SCHEMES:
+        raise CommandFailed(
+            f"{scheme} sources are not supported yet: fetch the .torrent file first,"
+            " or pipe it in and name it -"
+        )
 
 
 def _read(source: str) -> bytes:

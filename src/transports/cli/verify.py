@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from .failures import FAILED, OK, CommandFailed
+from .failures import FAILED, OK
 from .options import json_option
 
 if TYPE_CHECKING:
@@ -23,21 +23,23 @@ if TYPE_CHECKING:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @json_option
 def verify(torrent: str, folder: Path, as_json: bool) -> int:
-    """Hash what DIR holds of TORRENT and list what is damaged or missing.
+    """Hash what DIR, the folder that holds its file or folder, has of TORRENT.
 
-    Nothing is changed.  Exit status 0 if everything is there and right, else 1.  With --json,
-    one object when done.
+    Lists what is damaged or missing; nothing is changed.  Exit status 0 if everything is
+    there and right, else 1.  With --json, one object when done.
     """
+    from .places import hint, require_folder
     from .sources import load_torrent
 
     metainfo = load_torrent(torrent)
-    if not folder.is_dir():
-        raise CommandFailed(f"{folder} is not a folder")
+    require_folder(folder)
     findings = check(metainfo, folder, quiet=as_json)
+    where = None if findings.good_pieces else hint(metainfo, folder)
     if as_json:
-        click.echo(json.dumps(as_fields(metainfo, findings)))
+        click.echo(json.dumps(as_fields(metainfo, findings) | {"hint": where}))
     else:
-        click.echo("\n".join(as_lines(metainfo, findings)))
+        lines = as_lines(metainfo, findings)
+        click.echo("\n".join(lines if where is None else [*lines, f"hint: {where}"]))
     return OK if findings.complete else FAILED
 
 
