@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""The libtorrent side of ``versus.py``: serves or fetches one torrent, as fast as it can.
+"""The libtorrent side of the races: serves or fetches one torrent, as fast as it can.
 
-    python benchmarks/racing_peer.py seed TORRENT FOLDER PORT...    one session for each port
-    python benchmarks/racing_peer.py fetch TORRENT FOLDER PORT...   from the peers on these ports
+    python benchmarks/racing_peer.py seed TORRENT FOLDER AT...    one session for each place
+    python benchmarks/racing_peer.py fetch TORRENT FOLDER AT...   from the peers at these places
 
-Plain TCP on 127.0.0.1, no discovery, no limits.  ``seed`` says ``complete`` once it serves, and
-ends when its input does; ``fetch`` ends once everything is there.
+AT is PORT, on 127.0.0.1, or HOST:PORT.  Plain TCP, no discovery, no limits.  ``seed`` says
+``complete`` once it serves, and ends when its input does; ``fetch`` ends once everything is
+there.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ GENEROUS: dict[str, Any] = {
 
 
 def open_session(
-    torrent: str, folder: str, port: int, *, is_seed: bool
+    torrent: str, folder: str, at: tuple[str, int], *, is_seed: bool
 ) -> tuple[lt.session, lt.torrent_handle]:
     """A session with the torrent in it; the first of the pair keeps it alive."""
-    settings: Any = {**PLAIN_TCP, "listen_interfaces": f"{HOST}:{port}"}
+    settings: Any = {**PLAIN_TCP, "listen_interfaces": "{}:{}".format(*at)}
     if is_seed:
         settings.update(GENEROUS)
     session = lt.session(settings)
@@ -59,20 +60,26 @@ def open_session(
     return session, session.add_torrent(wanted)
 
 
-def seed(torrent: str, folder: str, ports: list[int]) -> None:
+def place(text: str) -> tuple[str, int]:
+    """``PORT`` or ``HOST:PORT`` as an address."""
+    host, _, port = text.rpartition(":")
+    return host or HOST, int(port)
+
+
+def seed(torrent: str, folder: str, places: list[tuple[str, int]]) -> None:
     """Serve until the input ends."""
-    held = [open_session(torrent, folder, port, is_seed=True) for port in ports]
+    held = [open_session(torrent, folder, at, is_seed=True) for at in places]
     while not all(session.listen_port() for session, _ in held):
         time.sleep(LOOK)
     print("complete", flush=True)
     sys.stdin.read()
 
 
-def fetch(torrent: str, folder: str, ports: list[int]) -> None:
+def fetch(torrent: str, folder: str, places: list[tuple[str, int]]) -> None:
     """Download everything."""
-    _session, handle = open_session(torrent, folder, 0, is_seed=False)
-    for port in ports:
-        handle.connect_peer((HOST, port))
+    _session, handle = open_session(torrent, folder, (HOST, 0), is_seed=False)
+    for at in places:
+        handle.connect_peer(at)
     while not handle.status().is_seeding:
         time.sleep(LOOK)
 
@@ -84,9 +91,9 @@ def main() -> None:
     parser.add_argument("way", choices=["seed", "fetch"])
     parser.add_argument("torrent")
     parser.add_argument("folder")
-    parser.add_argument("ports", type=int, nargs="+", metavar="PORT")
+    parser.add_argument("places", type=place, nargs="+", metavar="AT")
     given = parser.parse_args()
-    {"seed": seed, "fetch": fetch}[given.way](given.torrent, given.folder, given.ports)
+    {"seed": seed, "fetch": fetch}[given.way](given.torrent, given.folder, given.places)
 
 
 if __name__ == "__main__":

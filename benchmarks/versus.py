@@ -21,35 +21,24 @@ Linux only, since the figures come from /proc.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
-import random
 import re
 import shlex
-import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
-from torrent_core.metainfo import TorrentBuilder
+from laps import LOOK, MIB, Course, Lap, RaceError, peak_mib, run_to_end, workplace
 
 HOST = "127.0.0.1"
-MIB = 1024 * 1024
-CHUNK = 8 * MIB
-NAME = "payload.bin"
-MEMORY = Path("/dev/shm")
 RACING_PEER = Path(__file__).with_name("racing_peer.py")
-LOOK = 0.005
-"""Seconds between two looks at a process; what wall times are exact to."""
 
 SERVES = re.compile(r"\bcomplete\b")
 """What a seed says once it serves."""
@@ -61,58 +50,13 @@ COMMANDS = {
 }
 
 
-class Lap(NamedTuple):
-    """What one run of one side cost: seconds, seconds, MiB."""
-
-    wall: float
-    cpu: float
-    peak: float
-
-
-class RaceError(Exception):
-    """One side did not arrive; the text says which and how."""
-
-
 # --- Processes -------------------------------------------------------------------------------
-
-
-def peak_mib(pid: int) -> float:
-    """The peak memory so far of a process, or 0 if it is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 def cpu_seconds(pid: int) -> float:
     """User and system time so far of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def run_to_end(argv: list[str], limit: float) -> Lap:
-    """Run a process until it ends.  Raises RaceError if it fails or takes too long."""
-    with tempfile.TemporaryFile() as complaints:
-        start = time.perf_counter()
-        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=complaints)
-        peak, status = 0.0, None
-        while status is None:
-            peak = max(peak, peak_mib(process.pid))
-            time.sleep(LOOK)
-            pid, ended, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                status = process.returncode = os.waitstatus_to_exitcode(ended)
-            elif time.perf_counter() - start > limit:
-                process.kill()
-                process.wait()
-                raise RaceError(f"not done after {limit:g} s: {shlex.join(argv)}")
-        wall = time.perf_counter() - start
-        if status != 0:
-            complaints.seek(0)
-            said = complaints.read().decode(errors="replace").strip()
-            raise RaceError(f"status {status}: {shlex.join(argv)}\n{said}")
-    return Lap(wall, usage.ru_utime + usage.ru_stime, peak)
 
 
 @contextmanager
@@ -153,31 +97,12 @@ def free_ports(count: int) -> list[int]:
 # --- The race --------------------------------------------------------------------------------
 
 
-class Track:
-    """Everything that both sides race on: a payload, its torrent, ports, an empty folder."""
+class Track(Course):
+    """What both sides race on, with the ports of the seeds and the command lines."""
 
     def __init__(self, base: Path, size: int, piece_length: int, seeders: int) -> None:
-        self.source = base / "source"
-        self.target = base / "target"
-        self.torrent = base / "payload.torrent"
+        super().__init__(base, size, piece_length)
         self.ports = free_ports(seeders)
-        self._digest = self._make(size, piece_length)
-
-    def _make(self, size: int, piece_length: int) -> bytes:
-        """Payload and torrent; returns the SHA-1 of the payload."""
-        rng, whole = random.Random(1), hashlib.sha1()
-        builder = TorrentBuilder(
-            NAME, [((NAME,), size)], single_file=True, piece_length=piece_length
-        )
-        self.source.mkdir()
-        with (self.source / NAME).open("wb") as file:
-            for at in range(0, size, CHUNK):
-                chunk = rng.randbytes(min(CHUNK, size - at))
-                file.write(chunk)
-                whole.update(chunk)
-                builder.update(chunk)
-        self.torrent.write_bytes(builder.finish().encode())
-        return whole.digest()
 
     def command(self, template: str, folder: Path) -> list[str]:
         """The command under test, with everything filled in."""
@@ -193,17 +118,6 @@ class Track:
         """libtorrent on the same track."""
         ports = map(str, self.ports)
         return [sys.executable, str(RACING_PEER), way, str(self.torrent), str(folder), *ports]
-
-    def clear(self) -> None:
-        """Forget what was fetched."""
-        shutil.rmtree(self.target, ignore_errors=True)
-        self.target.mkdir()
-
-    def judge(self) -> None:
-        """Raise RaceError unless the payload arrived, byte for byte."""
-        with (self.target / NAME).open("rb") as file:
-            if hashlib.file_digest(file, "sha1").digest() != self._digest:
-                raise RaceError("what arrived is not what was sent")
 
 
 def download_lap(track: Track, argv: list[str], limit: float) -> Lap:
@@ -318,9 +232,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = arguments()
-    where = MEMORY if MEMORY.is_dir() else None
     try:
-        with tempfile.TemporaryDirectory(prefix="race-", dir=where) as base:
+        with tempfile.TemporaryDirectory(prefix="race-", dir=workplace()) as base:
             track = Track(Path(base), given.mib * MIB, given.piece_kib * 1024, given.seeders)
             result = outcome(hold_race(track, given), given)
     except RaceError as error:
