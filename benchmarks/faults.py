@@ -6,7 +6,9 @@
 In each scenario an honest peer of 8 MiB/s stands beside others (``scripted_peers.py``), each on
 an address of its own.  Measured is ``torrent-core get`` from the start of its process to its
 end.  The bound is what the honest peers could do at best: the payload over the sum of their
-rates.  The goal is 15 % + 0.7 s above it.  Every payload that arrives is compared.
+rates.  The goal is 15 % + 0.7 s above it.  Every payload that arrives is compared.  ``idle`` is
+the longest that the honest peer, once it had begun, was asked for nothing: near 0 unless the
+scheduler is at fault, however busy the machine.
 
 The runs of one scenario come in turn with those of libtorrent, on peers that start afresh.  A
 run that is not done after ``--limit`` counts as infinite.  Exit status 1: a payload was wrong,
@@ -22,12 +24,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from laps import MIB, Course, RaceError, TooLong, run_to_end, workplace
+from laps import MIB, Course, Lap, RaceError, TooLong, run_to_end, workplace
 from scripted_peers import ROLES
 
 SCRIPTED_PEERS = Path(__file__).with_name("scripted_peers.py")
@@ -62,7 +65,14 @@ class Run(NamedTuple):
     seconds: float
     cpu: float
     peak: float
+    start: float
+    """Seconds before it had dialled a peer."""
+    end: float
+    """Seconds after the honest peer had given its last block."""
+    idle: float
+    """Seconds between its first block and its last in which the honest peer was asked nothing."""
     peers: list[dict[str, Any]]
+    """Role, address, connections, requests, CANCELs and bytes of each."""
 
 
 class Outcome(NamedTuple):
@@ -150,12 +160,22 @@ def run(course: Course, name: str, who: str, trace: Path | None, limit: float) -
     course.clear()
     with scripted(course, roles) as (peers, deeds):
         argv = libtorrent(course, peers) if who == "libtorrent" else ours(course, peers, trace)
-        try:
+        begun = time.monotonic()
+        lap = Lap(math.inf, math.nan, math.nan)
+        with suppress(TooLong):
             lap = run_to_end(argv, limit)
-        except TooLong:
-            return Run(math.inf, math.nan, math.nan, deeds)
-    course.judge()
-    return Run(*lap, deeds)
+    if math.isfinite(lap.wall):
+        course.judge()
+    return told(lap, begun, deeds)
+
+
+def told(lap: Lap, begun: float, deeds: list[dict[str, Any]]) -> Run:
+    """The run of a process that began at ``begun``, with what its peers noted."""
+    dialled = [first for peer in deeds if (first := peer.pop("first")) is not None]
+    *_, honest = [peer.pop("last") for peer in deeds]
+    start = min(dialled) - begun if dialled else math.nan
+    end = math.nan if honest is None else begun + lap.wall - honest
+    return Run(*lap, start, end, deeds[-1]["idle"], deeds)
 
 
 def meet(course: Course, name: str, given: argparse.Namespace) -> Outcome:
@@ -184,14 +204,17 @@ def as_row(outcome: Outcome, given: argparse.Namespace) -> str:
         times = [run.seconds for run in runs]
         return shown(statistics.median(times)) + shown(max(times)) if times else f"{'-':>7}{'-':>7}"
 
+    idle = max((run.idle for run in outcome.ours if math.isfinite(run.seconds)), default=math.inf)
     verdict = f"missed {outcome.missed} of {len(outcome.ours)}" if outcome.missed else "met"
     return (
         f"{outcome.name:10}{shown(outcome.bound)}{shown(outcome.goal)}"
-        f"{column(outcome.ours)}{column(outcome.libtorrent)}  {verdict}"
+        f"{column(outcome.ours)}{shown(idle)}{column(outcome.libtorrent)}  {verdict}"
     )
 
 
-HEAD = f"{'seconds':10}{'bound':>7}{'goal':>7}{'ours':>7}{'worst':>7}{'lt':>7}{'worst':>7}"
+HEAD = (
+    f"{'seconds':10}{'bound':>7}{'goal':>7}{'ours':>7}{'worst':>7}{'idle':>7}{'lt':>7}{'worst':>7}"
+)
 
 
 def arguments() -> argparse.Namespace:

@@ -68,6 +68,12 @@ class Tally:
         self.cancelled = 0
         self.sent = 0
         """Payload bytes, spoiled ones too."""
+        self.idle = 0.0
+        """Seconds between the first block and the last in which nobody asked for anything."""
+        self.first: float | None = None
+        """When, on the monotonic clock, somebody connected."""
+        self.last: float | None = None
+        """When the last block was given."""
 
 
 class Line:
@@ -91,6 +97,7 @@ class Line:
         self._reader, self._writer = streams
         self._interest = asyncio.Event()
         self._work = asyncio.Event()
+        self._bored = 0.0  # seconds without a request since the last block
 
     # --- The beginning -----------------------------------------------------------------
 
@@ -142,13 +149,20 @@ class Line:
     async def give(self, wanted: Range, *, spoil: bool = False) -> None:
         """Send the block that was asked for, or, to spoil it, another of the same length."""
         self.asked.pop(wanted, None)
+        self._note_block(wanted[2])
         index, begin, length = wanted
         at = index * self.course.piece_length + begin
         block = bytes(length) if spoil else self.course.data[at : at + length]
         self._writer.write(PIECE_HEAD.pack(9 + len(block), PIECE, index, begin))
         self._writer.write(block)
-        self.tally.sent += length
         await self._writer.drain()
+
+    def _note_block(self, length: int) -> None:
+        tally, now = self.tally, time.monotonic()
+        if tally.last is not None:
+            tally.idle += self._bored
+        self._bored, tally.last = 0.0, now
+        tally.sent += length
 
     def break_off(self) -> None:
         """Leave in the middle of a block."""
@@ -160,9 +174,11 @@ class Line:
     async def next_request(self, pace: Pace | None = None) -> Range:
         """The oldest request that waits, or the next to come; it stays in ``asked``."""
         if not self.asked:
+            since = time.monotonic()
             while not self.asked:
                 self._work.clear()
                 await self._work.wait()
+            self._bored += time.monotonic() - since
             if pace is not None:
                 pace.begin()
         return next(iter(self.asked))

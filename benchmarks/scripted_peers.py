@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -147,6 +148,7 @@ class Peer:
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.tally.connections += 1
+        self.tally.first = self.tally.first or time.monotonic()
         line = Line(self._course, (reader, writer), self.tally, fast=self._role.fast)
         play = asyncio.create_task(self._play(line))
         with suppress(OSError, asyncio.IncompleteReadError):
