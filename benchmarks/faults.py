@@ -7,8 +7,8 @@ In each scenario an honest peer of 8 MiB/s stands beside others (``scripted_peer
 an address of its own.  Measured is ``torrent-core get`` from the start of its process to its
 end.  The bound is what the honest peers could do at best: the payload over the sum of their
 rates.  The goal is 15 % + 0.7 s above it.  Every payload that arrives is compared.  ``idle`` is
-the longest that the honest peer, once it had begun, was asked for nothing: near 0 unless the
-scheduler is at fault, however busy the machine.
+how long the honest peer, between its first block and its last, was asked for nothing, in the
+worst run: near 0 unless the scheduler is at fault, however busy the machine.
 
 The runs of one scenario come in turn with those of libtorrent, on peers that start afresh.  A
 run that is not done after ``--limit`` counts as infinite.  Exit status 1: a payload was wrong,
