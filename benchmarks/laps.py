@@ -66,7 +66,7 @@ def run_to_end(argv: list[str], limit: float) -> Lap:
             argv, stdout=subprocess.DEVNULL, stderr=complaints, env=as_installed()
         )
         try:
-            lap = _follow(process, start, limit)
+            lap = _follow(process, start, limit, shlex.join(argv))
         finally:
             if process.returncode is None:  # late, or we were interrupted
                 process.kill()
@@ -78,7 +78,7 @@ def run_to_end(argv: list[str], limit: float) -> Lap:
     return lap
 
 
-def _follow(process: subprocess.Popen[bytes], start: float, limit: float) -> Lap:
+def _follow(process: subprocess.Popen[bytes], start: float, limit: float, name: str) -> Lap:
     """Watch a process that began at ``start`` until it ends."""
     peak = 0.0
     while True:
@@ -89,7 +89,7 @@ def _follow(process: subprocess.Popen[bytes], start: float, limit: float) -> Lap
             process.returncode = os.waitstatus_to_exitcode(ended)
             return Lap(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, peak)
         if time.perf_counter() - start > limit:
-            raise TooLong(f"not done after {limit:g} s: {shlex.join(map(str, process.args))}")
+            raise TooLong(f"not done after {limit:g} s: {name}")
 
 
 class Course:
