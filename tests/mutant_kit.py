@@ -162,6 +162,14 @@ def _run(mutant: Mutant, answer: Connection) -> None:
         hypothesis.configuration.set_hypothesis_home_dir(scratch)
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
-        options = ["-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "--timeout=0", "--hypothesis-seed=0"]
+        options = [
+            "-q",
+            "-x",
+            "--assert=plain",
+            "-p",
+            "no:cacheprovider",
+            "--timeout=0",
+            "--hypothesis-seed=0",
+        ]
         pytest.main([*options, f"tests/{mutant.killer}"], plugins=[witness])
     answer.send(Verdict(witness.failed, witness.steps, witness.message))

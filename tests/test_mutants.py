@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mutant_kit import Mutant, patched, source_of, verdict
 from mutants import MUTANTS
 

@@ -1,0 +1,297 @@
+"""Scenarios of stalls that concern whole runs: restart, scale, odd shapes, every failure once.
+
+The numbers are those of the list of scenarios that other test files carry too.  The world
+asserts the account of every missing block after every event.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peer_kit import parse
+from torrent_core import actions as act
+from torrent_core import events as ev
+from torrent_core.accounts import Account
+from torrent_core.actions import Action
+from torrent_core.limits import HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, KEEPALIVE_INTERVAL
+from torrent_core.metainfo import TorrentBuilder
+from torrent_core.torrent import Torrent
+from torrent_core.types import Address, BlockInfo, CloseReason, StorageFault
+from torrent_core.wire import messages as wire
+from torrent_core.wire.handshake import Handshake
+from torrent_core.wire.handshake import encode as encode_handshake
+from world import BLOCK
+from world_peers import Peer, Seed
+from world_swarm import OURS, Swarm, stop, to_fraction
+
+MIB = 1024 * 1024
+
+# --- 2: restart ---------------------------------------------------------------------------------
+
+
+def test_scenario_02_a_restart_resumes_and_remembers_no_request() -> None:
+    """A restart at 20 % resumes; nothing remembers requests of the former run."""
+    before = Swarm(40 * BLOCK)
+    before.join(Seed, rate=200_000)
+    to_fraction(before, 4)
+    stop(before)
+    after = Swarm(40 * BLOCK, disk=before.disk, resume=before.disk.resume)
+    explained = after.torrent.explain(after.now)
+    assert not [entry for entry in explained.entries if entry.account is Account.REQUESTED]
+    kept = before.torrent.verified.bit_count()
+    assert after.torrent.verified == before.torrent.verified
+    seed = after.join(Seed)
+    after.finish()
+    assert seed.blocks_sent <= 40 - 2 * kept
+
+
+# --- 8: scale -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def counted_calls() -> Iterator[list[int]]:
+    """How many Python functions are called within: a cost that no clock is needed for."""
+    calls = [0]
+
+    def note(frame: object, event: str, arg: object) -> None:
+        calls[0] += event == "call"
+
+    former = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(former)
+
+
+class Crowd:
+    """A torrent with many links to seeds that have unchoked it, driven by hand."""
+
+    def __init__(self, pieces: int, links: int) -> None:
+        builder = TorrentBuilder(
+            "p", [(("p",), pieces * BLOCK)], single_file=True, piece_length=BLOCK
+        )
+        self.meta = builder.build(bytes(20 * pieces))
+        self.torrent = Torrent(self.meta, peer_id=OURS, random=Random(1))
+        self.asked: dict[int, list[BlockInfo]] = {number: [] for number in range(links)}
+        self.feed(ev.StartTorrent(self.meta.info_hash))
+        have = wire.encode(wire.HaveAll()) + wire.encode(wire.Unchoke())
+        for number in range(links):
+            self.feed(ev.LinkOpened(number, Address(f"10.0.{number >> 8}.{number & 255}", 1)))
+            shake = Handshake(self.meta.info_hash, b"-PY0000-%012d" % number, bytes(7) + b"\4")
+            self.feed(ev.BytesReceived(number, encode_handshake(shake) + have))
+
+    def feed(self, event: ev.Event) -> None:
+        """Hand an event over, and every answer that storage and sockets owe."""
+        for action in self.torrent.handle(event, 1.0):
+            match action:
+                case act.Send(link=int(link), data=data):
+                    skip = 68 * data.startswith(b"\x13BitTorrent")
+                    said = (m for m in parse(data[skip:]) if isinstance(m, wire.Request))
+                    self.asked[link] += [BlockInfo(m.index, m.begin, m.length) for m in said]
+                    self.feed(ev.Sent(link, len(data)))
+                case act.StatFiles(job=job):
+                    self.feed(ev.FilesStated(self.meta.info_hash, job, (None,)))
+                case act.CreateFiles(job=job) | act.WriteBlocks(job=job):
+                    self.feed(ev.Written(self.meta.info_hash, job))
+                case act.HashPiece(job=job):
+                    self.feed(ev.PieceHashed(self.meta.info_hash, job, bytes(20)))
+
+    def calls(self, *messages: wire.Message) -> int:
+        """What it costs when link 0 says this."""
+        data = b"".join(map(wire.encode, messages))
+        with counted_calls() as calls:
+            self.feed(ev.BytesReceived(0, data))
+        return calls[0]
+
+    def costs(self) -> dict[str, int]:
+        """Calls by kind of event."""
+        blocks = [self.asked[0].pop(0) for _ in range(2)]
+        pieces = [wire.Piece(block.piece, block.begin, bytes(BLOCK)) for block in blocks]
+        return {
+            "have": self.calls(wire.Have(1)),
+            "blocks": self.calls(*pieces),
+            "nothing": self.calls(wire.KeepAlive()),
+            "reject": self.calls(wire.Reject(*self.asked[0].pop(0))),
+        }
+
+
+SMALL, LARGE = (600, 18), (20_000, 300)
+HUGE = (100_000, 1_000)
+
+
+@pytest.mark.parametrize("size", [LARGE, pytest.param(HUGE, marks=pytest.mark.long)])
+def test_scenario_08_the_cost_of_an_event_is_flat(size: tuple[int, int]) -> None:
+    """600 pieces x 18 peers, and many more: what an event costs does not grow with them."""
+    small, large = Crowd(*SMALL).costs(), Crowd(*size).costs()
+    for kind, cost in small.items():
+        assert large[kind] <= 1.25 * cost, (kind, small, large)
+
+
+# --- 21, 22: what a peer has, to the bit ----------------------------------------------------------
+
+
+def counts(swarm: Swarm) -> list[int]:
+    """Links that have each piece."""
+    availability = swarm.torrent._context.picker.availability
+    return [availability.count(index) for index in range(swarm.meta.piece_count)]
+
+
+def test_scenario_21_error_and_close_of_one_link_count_once() -> None:
+    """Error and close for the same link: availability exact."""
+    swarm = Swarm(4 * BLOCK, BLOCK)
+    bad, good = swarm.join(Peer), swarm.join(Peer, have=[0, 1])
+    assert counts(swarm) == [2, 2, 1, 1]
+    bad.say(wire.Piece(99, 0, bytes(BLOCK)))  # cannot exist: we close
+    swarm.run(seconds=0.1)
+    assert not bad.alive
+    assert bad.line is not None
+    swarm.feed(ev.LinkClosed(bad.line.name, "again"))
+    assert counts(swarm) == [1, 1, 0, 0]
+    assert good.alive
+
+
+@given(st.lists(st.sampled_from(["all", "none", "bits", "have"]), max_size=4), st.booleans())
+def test_scenario_22_what_a_peer_has_counts_once_however_often_it_says_it(
+    said: list[str], leaves: bool
+) -> None:
+    """BITFIELD, HAVE, HAVE ALL and NONE, twice and in any order: availability exact."""
+    swarm = Swarm(4 * BLOCK, BLOCK)
+    peer = swarm.make(Peer, have=[0, 3])
+    peer.say_pieces = lambda: None  # type: ignore[method-assign]
+    swarm.connect(peer)
+    swarm.run(seconds=0.1)
+    for word in said:
+        peer.say(
+            {
+                "all": wire.HaveAll(),
+                "none": wire.HaveNone(),
+                "bits": wire.Bitfield(b"\x90"),
+                "have": wire.Have(2),
+            }[word]
+        )
+    if leaves:
+        peer.leave()
+    swarm.run(seconds=0.1)
+    had = swarm.torrent.peers(swarm.now)
+    assert sum(counts(swarm)) == sum(round(4 * row.progress) for row in had)
+
+
+# --- 24, 25: odd shapes, exact clocks -------------------------------------------------------------
+
+SHAPES = [
+    (1, BLOCK, None),
+    (BLOCK, BLOCK, None),
+    (BLOCK - 1, 4 * BLOCK, None),
+    (5 * BLOCK + 7, 2 * BLOCK, None),
+    (16 * MIB + 1, 16 * MIB, None),
+    (3 * BLOCK, 2 * BLOCK, [0, BLOCK + 5, 0, 0, 2 * BLOCK - 5, 0]),
+]
+
+
+@pytest.mark.parametrize(("total", "piece_length", "files"), SHAPES)
+def test_scenario_24_every_odd_shape_of_torrent_completes(
+    total: int, piece_length: int, files: list[int] | None
+) -> None:
+    """Last piece short; one-piece, one-block torrents; 16 MiB pieces; zero-length files."""
+    swarm = Swarm(total, piece_length, files=files)
+    seed = swarm.join(Seed, rate=8e6)
+    swarm.finish()
+    assert seed.blocks_sent == -(-total // BLOCK)
+    assert all(data is not None for data in swarm.disk.files)
+
+
+class Mute(Peer):
+    """Connects and never says a word."""
+
+    def hello(self) -> None:
+        pass
+
+
+def test_scenario_25_the_clocks_of_a_link_are_exact() -> None:
+    """Handshake never finishes, link idle, our own keep-alive due: exact to the clock."""
+    swarm = Swarm(full=True)
+    swarm.join(Mute, latency=0.0)
+    swarm.join(Peer, have=[], latency=0.0)
+    opened = swarm.now
+    swarm.run(seconds=2 * IDLE_TIMEOUT)
+    closed = [(when, close.reason) for when, close in swarm.timed(act.Close)]
+    assert closed == [
+        (opened + HANDSHAKE_TIMEOUT, CloseReason.HANDSHAKE_TIMEOUT),
+        (opened + IDLE_TIMEOUT, CloseReason.IDLE_TIMEOUT),
+    ]
+    alive = [when for when, send in swarm.timed(act.Send) if send.data == bytes(4)]
+    assert alive == [opened + KEEPALIVE_INTERVAL, opened + 2 * KEEPALIVE_INTERVAL]
+
+
+# --- 29: every action fails once ----------------------------------------------------------------
+
+FAILABLE = (act.Send, act.Dial, act.HashPiece, act.WriteBlocks, act.ReadBlocks, act.StatFiles)
+
+
+class Faulty(Swarm):
+    """Carries out all but one of the actions that can fail: the ``nth``, counted from zero."""
+
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+        super().__init__(64 * BLOCK, files=[5 * BLOCK, 0, 59 * BLOCK])
+
+    def _carry_out(self, action: Action) -> None:
+        if isinstance(action, (*FAILABLE, act.CreateFiles)):
+            self.left -= 1
+            if self.left == -1:
+                return self._fail(action)
+        return super()._carry_out(action)
+
+    def _fail(self, action: Action) -> None:
+        match action:
+            case act.Send(link=link):
+                self.at(self.now, self.lines[str(link)].end)
+            case act.Dial(dial_id=dial_id):
+                self.at(self.now, lambda: self.feed(ev.DialFailed(dial_id)) and None)
+            case _:
+                job = getattr(action, "job", 0)
+                failed = ev.StorageFailed(self.name, job, StorageFault.OTHER, "made to fail")
+                self.at(self.now, lambda: self.feed(failed) and None)
+
+
+def completes_though_one_fails(nth: int) -> None:
+    swarm = Faulty(nth)
+    for port in (1, 2):
+        swarm.dialled(Seed, port=port, rate=1e6)
+    swarm.finish(200)
+
+
+@given(st.integers(0, 1000))
+def test_scenario_29_whichever_action_fails_it_completes_in_the_end(nth: int) -> None:
+    """The Nth action of any kind fails: accounts hold, and it completes once failures end."""
+    completes_though_one_fails(nth)
+
+
+@pytest.mark.long
+def test_scenario_29_each_of_the_first_thousand_actions_may_fail() -> None:
+    """The same, all of them."""
+    for nth in range(1001):
+        completes_though_one_fails(nth)
+
+
+# --- 32: what the account names -------------------------------------------------------------------
+
+
+def test_scenario_32_a_torrent_that_checks_its_files_says_so() -> None:
+    """While checking, the account names it, and nothing is asked of anybody."""
+    swarm = Swarm(full=True, start=False)
+    swarm.disk.delays[act.HashPiece] = 1.0
+    swarm.feed(ev.StartTorrent(swarm.name))
+    swarm.join(Seed, latency=0.1)
+    explained = swarm.torrent.explain(swarm.now)
+    assert {entry.account for entry in explained.entries} == {Account.HELD}
+    assert "the files are being checked" in explained.text()
+    swarm.finish()
