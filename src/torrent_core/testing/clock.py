@@ -111,6 +111,7 @@ class Clock:
             self.now = max(self.now, due)
             self._dwellers[first[1]].tick()
         else:
-            self.now, _, what = heapq.heappop(self._queue)
+            when, _, what = heapq.heappop(self._queue)
+            self.now = max(self.now, when)  # somebody may have put the clock forward
             what()
         return True

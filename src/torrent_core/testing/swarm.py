@@ -96,8 +96,8 @@ class SimulatedSwarm:
     def add_torrent(self, *, full: bool = False, **options: Any) -> TorrentWorld:
         """A real machine, started; ``full`` is a seed.
 
-        ``options`` are those of ``TorrentWorld``: a ``config``, ``priorities``, or a
-        ``torrent`` of your own making.
+        ``options`` are those of ``TorrentWorld``: a ``config``, ``priorities``, how to
+        ``build`` one of your own making, whether to ``record`` it.
         """
         number = len(self.torrents)
         name = f"torrent {number}"

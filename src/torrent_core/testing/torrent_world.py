@@ -11,12 +11,14 @@ from .. import events as ev
 from ..metainfo import Metainfo
 from ..session import Session, SessionConfig
 from ..torrent import Budgets, Torrent, TorrentConfig
-from ..types import Address, CloseReason, InfoHash, TorrentState
+from ..trace import TorrentSetup
+from ..types import Address, CloseReason, InfoHash, RandomSource, TorrentState
 from .clock import MAX_STEPS
 from .disk import Disk
 from .payload import BLOCK, Content, make_torrent
 from .peers import Peer
-from .promises import expect
+from .promises import ImpossibleParameter, expect
+from .recorded import Build, Tape
 from .world import World
 
 OURS = b"-TC0000-ourselves..."
@@ -35,6 +37,20 @@ def listen(world: World, peer: Peer, port: int) -> Address:
     return address
 
 
+def _within(budgets: Budgets) -> Build:
+    def build(setup: TorrentSetup, random: RandomSource) -> Torrent:
+        return Torrent(
+            setup.metainfo,
+            peer_id=setup.peer_id,
+            random=random,
+            config=setup.config,
+            budgets=budgets,
+            priorities=setup.priorities,
+        )
+
+    return build
+
+
 class TorrentWorld(World):
     """A world around one torrent, started unless told otherwise."""
 
@@ -48,7 +64,8 @@ class TorrentWorld(World):
         priorities: tuple[int, ...] | None = None,
         config: TorrentConfig | None = None,
         budgets: Budgets | None = None,
-        torrent: Torrent | None = None,
+        build: Build | None = None,
+        record: bool = False,
         peer_id: bytes = OURS,
         disk: Disk | None = None,
         resume: bytes | None = None,
@@ -60,24 +77,26 @@ class TorrentWorld(World):
     ) -> None:
         """``made`` is a torrent with its payload, in place of one of ``total`` bytes.
 
-        ``torrent`` is the machine itself, if it is to be another than the plain one.
-        ``disk`` is an earlier run's; ``full`` puts the payload on it before the start;
-        ``world`` is for ``World``.
+        ``build`` makes the machine, if it is to be another than the plain one; ``record``
+        keeps what ``save_trace`` returns.  Neither goes with ``budgets``, which no trace
+        can say.  ``disk`` is an earlier run's; ``full`` puts the payload on it before the
+        start; ``world`` is for ``World``.
         """
         self.payload: Content
         self.meta, self.payload = made or make_torrent(total, piece_length, files=files)
         self.disk = disk or Disk(self.meta)
         if full:
             self.disk.fill(self.payload)
-        self.torrent = torrent or Torrent(
-            self.meta,
-            peer_id=peer_id,
-            random=Random(seed),
-            config=config,
-            budgets=budgets,
-            priorities=priorities,
-        )
-        super().__init__(self.torrent, self.disk, start=now, seed=seed, **world)
+        setup = TorrentSetup(self.meta, peer_id, config or TorrentConfig(), priorities)
+        if budgets is not None:
+            if record or build is not None:
+                raise ImpossibleParameter("budgets", budgets, "None beside build and record")
+            build = _within(budgets)
+        build, random = build or TorrentSetup.build, Random(seed)
+        self._tape = Tape(setup, build, random) if record else None
+        machine = self._tape.machine if self._tape else build(setup, random)
+        self.torrent = machine if isinstance(machine, Torrent) else machine.machine
+        super().__init__(machine, self.disk, start=now, seed=seed, **world)
         if start:
             self.start(resume)
 
@@ -122,6 +141,15 @@ class TorrentWorld(World):
         done = self.run(lambda: self.is_complete, seconds=seconds, steps=steps)
         expect(done, "not complete after {} s: {}", seconds, self.why_not())
         self.check_files()
+
+    def save_trace(self) -> bytes:
+        """The run so far as ``torrent-core replay`` takes it; what comes later is not in it.
+
+        Raises ImpossibleParameter where the world was not told to ``record``.
+        """
+        if self._tape is None:
+            raise ImpossibleParameter("record", False, "True where a trace is to be saved")
+        return self._tape.save()
 
     def check_files(self) -> None:
         """See that what the torrent takes for verified is on the disk."""

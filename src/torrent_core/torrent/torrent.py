@@ -13,6 +13,7 @@ from typing import Any
 
 from ..accounts import Explanation
 from ..actions import Action, TorrentCompleted
+from ..budget import Budget
 from ..deadlines import Deadline, soonest
 from ..errors import LocalProtocolError
 from ..events import (
@@ -74,7 +75,8 @@ class Torrent:
     """One torrent, stopped until ``StartTorrent``.
 
     ``peer_id`` is our own twenty bytes; ``random`` all the randomness there is; ``budgets``
-    are shared with other torrents; ``new_dial_id`` numbers dials among them.
+    are shared with other torrents (None: its own, with the memory of ``config``);
+    ``new_dial_id`` numbers dials among them.
     ``priorities`` has one entry per file, 0 or 1; None means all 1.
     """
 
@@ -93,8 +95,9 @@ class Torrent:
             raise LocalProtocolError(f"a peer id has {PEER_ID_LENGTH} bytes")
         config = config or TorrentConfig()
         self._downloads: Downloads
+        alone = Budgets(memory=Budget(config.active.max_buffered_bytes))
         self._context = context = self._make_context(
-            metainfo, peer_id, random, config, budgets or Budgets()
+            metainfo, peer_id, random, config, budgets or alone
         )
         self._downloads = Downloads(context)
         self._links = self._downloads.links = Links(context, self._downloads)

@@ -1,0 +1,116 @@
+"""A long run of a ``StallMachine``, as a command.
+
+    python -m torrent_core.testing.stall_run --examples 20000
+    python -m torrent_core.testing.stall_run --machine my_tests:MyMachine --save failing.trace
+
+Ends with status 0 when no example failed.  Otherwise the smallest that was found is printed
+as the list of its rules, with the error and the timeline of its last steps, and the status
+is 1; ``--save`` writes it as a trace for ``torrent-core replay``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from time import perf_counter
+
+import attrs
+from hypothesis import HealthCheck, settings
+from hypothesis import seed as seeded
+from hypothesis.stateful import run_state_machine_as_test
+
+from .stall_machine import StallMachine
+
+LONG_RUN = 20_000
+"""Examples unless told otherwise."""
+
+STEPS = 80
+"""Rules of one example."""
+
+
+@attrs.define
+class Tally:
+    """What a run has been through."""
+
+    examples: int = 0
+    events: int = 0
+    seconds: float = 0.0
+
+    def add(self, machine: StallMachine) -> None:
+        """One example more."""
+        if hasattr(machine, "swarm"):
+            self.examples += 1
+            self.events += len(machine.swarm.trace)
+            self.seconds += machine.swarm.now
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    tally, start, verdict = Tally(), perf_counter(), 0
+    machine = _counted(options.machine, tally, options.save)
+    if options.seed is not None:
+        seeded(options.seed)(machine)
+    try:
+        run_state_machine_as_test(machine, settings=_settings(options.examples, options.steps))
+    except Exception:
+        traceback.print_exc(file=sys.stdout)
+        verdict = 1
+    sys.stdout.write(
+        f"{'a failure' if verdict else 'no failure'}: {tally.examples} examples, "
+        f"{tally.events} events, {tally.seconds:.0f} s of virtual time, "
+        f"in {perf_counter() - start:.0f} s\n"
+    )
+    return verdict
+
+
+def _settings(examples: int, steps: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def _counted(machine: type[StallMachine], tally: Tally, save: str | None) -> type[StallMachine]:
+    """The same machine, whose examples are counted."""
+
+    def teardown(self: StallMachine) -> None:
+        try:
+            machine.teardown(self)
+        finally:
+            tally.add(self)
+
+    changed = {"teardown": teardown, "trace_file": save or machine.trace_file}
+    return type(machine.__name__, (machine,), changed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m torrent_core.testing.stall_run")
+    parser.add_argument("--examples", type=int, default=LONG_RUN, metavar="N")
+    parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help="rules in each")
+    parser.add_argument("--machine", type=_machine, default=StallMachine, metavar="MODULE:CLASS")
+    parser.add_argument("--save", metavar="FILE", help="write the trace of what failed")
+    parser.add_argument("--seed", type=int, metavar="N", help="the same examples every time")
+    return parser
+
+
+def _machine(name: str) -> type[StallMachine]:
+    module, _, cls = name.partition(":")
+    try:
+        found = getattr(import_module(module), cls)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"there is no {name}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, StallMachine)):
+        raise argparse.ArgumentTypeError(f"{name} is not a StallMachine")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
