@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from hypothesis import strategies as st
-
 from torrent_core.geometry import Geometry
 from torrent_core.linkstate import LinkState
 from torrent_core.peer.connection import PeerConnection
 from torrent_core.peer.events import BlocksReceived, PeerEvent
 from torrent_core.rates import Rate
+from torrent_core.testing import strategies
 from torrent_core.testing.speech import parse
 from torrent_core.types import Address
 from torrent_core.wire import messages as wire
@@ -103,75 +102,11 @@ def pieces_of(data: bytes, cuts: Iterable[int]) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(places)]
 
 
-indices = st.integers(0, GEOMETRY.piece_count - 1)
+blocks = strategies.blocks(GEOMETRY)
+"""PIECE messages."""
 
-
-@st.composite
-def ranges(draw: st.DrawFn, most: int = 300) -> tuple[int, int, int]:
-    """A range of at most ``most`` bytes that exists in the torrent."""
-    index = draw(indices)
-    length = draw(st.integers(1, most))
-    begin = draw(st.integers(0, GEOMETRY.piece_size(index) - length))
-    return index, begin, length
-
-
-blocks = ranges().flatmap(
-    lambda r: st.builds(
-        wire.Piece, st.just(r[0]), st.just(r[1]), st.binary(min_size=r[2], max_size=r[2])
-    )
-)
-
-honest_messages = st.one_of(
-    st.sampled_from(
-        [
-            wire.KeepAlive(),
-            wire.Choke(),
-            wire.Unchoke(),
-            wire.Interested(),
-            wire.NotInterested(),
-            wire.HaveAll(),
-            wire.HaveNone(),
-        ]
-    ),
-    st.builds(wire.Have, indices),
-    st.builds(wire.Bitfield, st.sampled_from([b"\0", b"\x80", b"\x40", b"\xe0"])),
-    blocks,
-    ranges().map(lambda r: wire.Request(*r)),
-    ranges().map(lambda r: wire.Cancel(*r)),
-    ranges().map(lambda r: wire.Reject(*r)),
-    st.builds(wire.Port, st.integers(0, 0xFFFF)),
-    st.builds(wire.Suggest, st.integers(0, 5)),
-    st.builds(wire.AllowedFast, st.integers(0, 5)),
-    st.builds(wire.Extended, st.integers(0, 255), st.binary(max_size=40)),
-    st.builds(wire.Unknown, st.sampled_from([10, 11, 21, 99, 255]), st.binary(max_size=40)),
-)
+honest_messages = strategies.fair_messages(GEOMETRY)
 """Messages that a peer with both extensions may send at any time."""
 
-any_messages = st.one_of(
-    st.sampled_from(
-        [
-            wire.KeepAlive(),
-            wire.Choke(),
-            wire.Unchoke(),
-            wire.Interested(),
-            wire.NotInterested(),
-            wire.HaveAll(),
-            wire.HaveNone(),
-        ]
-    ),
-    st.builds(wire.Have, st.integers(0, 2**32 - 1)),
-    st.builds(wire.Bitfield, st.binary(max_size=60)),
-    st.builds(
-        wire.Piece, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.binary(max_size=60)
-    ),
-    *(
-        st.builds(kind, *[st.integers(0, 2**32 - 1)] * 3)
-        for kind in (wire.Request, wire.Cancel, wire.Reject)
-    ),
-    st.builds(wire.Port, st.integers(0, 0xFFFF)),
-    st.builds(wire.Suggest, st.integers(0, 2**32 - 1)),
-    st.builds(wire.AllowedFast, st.integers(0, 2**32 - 1)),
-    st.builds(wire.Extended, st.integers(0, 255), st.binary(max_size=60)),
-    st.builds(wire.Unknown, st.sampled_from([10, 11, 12, 18, 19, 21, 255]), st.binary(max_size=60)),
-)
+any_messages = strategies.any_messages()
 """Every message, with any field that fits its place on the wire."""

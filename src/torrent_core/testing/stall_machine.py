@@ -20,7 +20,7 @@ from typing import ClassVar
 import attrs
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
-from hypothesis.stateful import initialize, invariant
+from hypothesis.stateful import initialize
 
 from .. import actions as act
 from ..torrent import Torrent, TorrentConfig
@@ -131,22 +131,3 @@ class StallMachine(StallRules):
             fair = close.link != line.name or close.reason is CloseReason.BOTH_SEEDS
             expect(fair, "the honest seed was closed, since it {}", close.reason.value)
         self.completed()
-
-    # --- What holds at every moment ------------------------------------------------------
-
-    @invariant()
-    def is_accounted(self) -> None:
-        """No missing block is on no account, and no deadline is too late."""
-        self.swarm.check_accounts()
-
-    @invariant()
-    def what_is_verified_is_on_the_disk(self) -> None:
-        """Nothing is taken for ours that is not there."""
-        self.swarm.check_files()
-
-    @invariant()
-    def what_works_is_waiting_for_something(self) -> None:
-        """A torrent that checks or stops has asked the disk for something, or has a deadline."""
-        busy = self.swarm.torrent.state in (TorrentState.CHECKING, TorrentState.STOPPING)
-        waits = self.swarm.disk.pending or self.swarm.due() is not None
-        expect(waits or not busy, "{} for nothing", self.swarm.torrent.state.value)

@@ -11,6 +11,7 @@ from ..types import StorageFault, TorrentState
 from ..wire import messages as wire
 from .disk import healthy
 from .peers.puppet import Puppet
+from .promises import expect
 from .torrent_world import TorrentWorld
 
 MOST_PUPPETS = 5
@@ -40,9 +41,21 @@ class StallRules(RuleBasedStateMachine):
     """The peers with an open link."""
 
     def settle(self) -> None:
-        """Let all happen that is due at this moment."""
+        """Let all happen that is due at this moment, and see that all is well."""
         self.swarm.run(seconds=0.0, steps=2000)
         self.puppets = [puppet for puppet in self.puppets if puppet.alive]
+        self.check()
+
+    def check(self) -> None:
+        """What holds after every rule, besides the accounts.
+
+        No invariant of hypothesis, since each would be a line between any two rules of an
+        example that is to be read.
+        """
+        self.swarm.check_files()
+        busy = self.swarm.torrent.state in (TorrentState.CHECKING, TorrentState.STOPPING)
+        waits = self.swarm.disk.pending or self.swarm.due() is not None
+        expect(waits or not busy, "{} for nothing", self.swarm.torrent.state.value)
 
     def puppet(self, number: int) -> Puppet | None:
         """The puppet of that number; None if there is none at all."""

@@ -236,8 +236,8 @@ class Peer:
                 expect(data == self.block(block), "{} came with wrong bytes", block)
                 self.blocks_got[block] = bytes(data)
                 self.on_block(block)
-            case wire.Reject(index, begin, length):
-                self.on_rejected(BlockInfo(index, begin, length))
+            case _:
+                self.on_rejected(BlockInfo(message.index, message.begin, message.length))
 
     def _note_request(self, block: BlockInfo) -> None:
         expect(block.piece in self.claims, "{} was asked of one who lacks it", block)
