@@ -108,6 +108,17 @@ def test_where_nothing_is_not_even_a_refusal_comes() -> None:
     failed = [s.now for s in world.trace if isinstance(s.event, ev.DialFailed)]
     assert failed == [0.0]
     assert list(world.dials.values()) == [hole]
+    world.fail_dial(99)  # that is none
+    assert list(world.dials.values()) == [hole]
+
+
+def test_actions_are_found_by_kind_and_time() -> None:
+    world = TorrentWorld()
+    world.join(Honest)
+    world.finish()
+    times = [now for now, _ in world.timed(act.PieceVerified)]
+    assert len(times) == 4
+    assert len(world.actions(act.PieceVerified, since=times[-1] + 1.0)) == 0
 
 
 def test_a_dial_that_was_given_up_does_not_become_a_link() -> None:

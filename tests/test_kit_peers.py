@@ -288,6 +288,12 @@ def test_keep_alives_hold_an_idle_link_open() -> None:
     peer = world.join(Honest, have=[])
     world.run(seconds=1000)
     assert peer.alive
+    heard = len(world.trace)
+    peer.leave()
+    world.run(seconds=1000)  # and then no more
+    later = [type(step.event) for step in list(world.trace)[heard:]]
+    assert later.count(ev.LinkClosed) == 1
+    assert ev.BytesReceived not in later
 
 
 # --- Puppets ---------------------------------------------------------------------------------

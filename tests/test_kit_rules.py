@@ -128,6 +128,7 @@ def test_blocks_come_whole_in_part_late_again_and_unasked() -> None:
 
 def test_requests_are_rejected() -> None:
     machine, puppet = joined()
+    machine.reject(which=0, order=0, count=1)
     machine.reject(which=0, order=0, count=20)
     assert not puppet.asked
     machine.teardown()

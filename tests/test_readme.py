@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from seeding import seed
 from torrent_core.metainfo import TorrentBuilder
@@ -50,6 +53,18 @@ def test_the_client_example_runs(
     monkeypatch.chdir(tmp_path)
     exec(_example("client"), {})
     assert "progress=1.0" in capsys.readouterr().out
+
+
+def test_the_swarm_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(_example("swarm"), {})
+    assert re.match(r"complete after \d+\.\d s of virtual time", capsys.readouterr().out)
+
+
+def test_the_example_of_a_stall_machine_runs() -> None:
+    names: dict[str, Any] = {"__name__": __name__}
+    exec(_example("stall machine"), names)
+    quick = settings(max_examples=3, stateful_step_count=10, database=None)
+    run_state_machine_as_test(names["OneSlot"], settings=quick)
 
 
 def test_every_command_is_in_the_table_and_nothing_else_is() -> None:
