@@ -51,7 +51,13 @@ class StallMachine(StallRules):
     files: ClassVar[tuple[int, ...]] = (4 * BLOCK + 100, 0, 5 * BLOCK, 6 * BLOCK + 7)
     """Bytes of each file."""
     piece_length: ClassVar[int] = 3 * BLOCK
-    memories: ClassVar[tuple[int, ...]] = (3 * BLOCK, 9 * BLOCK, 12 * BLOCK, 15 * BLOCK, 300 * BLOCK)
+    memories: ClassVar[tuple[int, ...]] = (
+        3 * BLOCK,
+        9 * BLOCK,
+        12 * BLOCK,
+        15 * BLOCK,
+        300 * BLOCK,
+    )
     """Bytes of piece buffers allowed: each example has one of these."""
     config: ClassVar[TorrentConfig] = TorrentConfig()
     """All of the configuration but the memory."""
