@@ -70,13 +70,16 @@ def lowest(bits: int) -> int:
 def indices(bits: int) -> Iterator[int]:
     """The indices in the set, ascending.
 
-    Clearing the lowest bit of a long integer copies it, so the set is walked byte by byte.
+    Clearing the lowest bit of a long integer copies it, so the set is walked byte by byte,
+    from the first that is not empty.
     """
+    start = max(0, (bits & -bits).bit_length() - 1) & ~7
+    bits >>= start
     data = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
     for at, byte in enumerate(data):
         while byte:
             low = byte & -byte
-            yield at * 8 + low.bit_length() - 1
+            yield start + at * 8 + low.bit_length() - 1
             byte ^= low
 
 

@@ -125,12 +125,10 @@ class Arrivals:
             holder.withdraw(active.key_of(other))
             self._asking.touch(holder)
         if piece.received != piece.all_blocks:
-            if not piece.is_whole:
-                active.note_full(piece, block)
-            if not piece.is_whole or piece.free | piece.received == piece.all_blocks:
-                active.refresh(piece)  # nobody may be working on it any longer
-                if piece.idle and not active.memory.has_room:
-                    self._asking.touch_hungry()  # then there is some to be given up
+            if active.note_block(piece, block):
+                active.refresh(piece)
+                if not active.memory.has_room:
+                    self._asking.touch_hungry()  # there is some to be given up
             return Outcome(duplicates=duplicates) if duplicates else USED
         in_memory = piece.is_whole and not piece.stored | piece.writing
         piece.stage = Stage.HASHING if in_memory else Stage.FLUSHING

@@ -357,11 +357,16 @@ class ActivePieceManager:
         self.refresh(piece)
         return True
 
-    def note_full(self, piece: ActivePiece, block: int) -> None:
-        """A block came: if it was the last of its segment, that is ready to be written."""
+    def note_block(self, piece: ActivePiece, block: int) -> bool:
+        """A block came that was not the last of its piece: its segment may be ready to be
+        written.  Whether it is not, and nobody works on it any longer."""
+        if piece.is_whole:
+            return piece.free | piece.received == piece.all_blocks
         blocks = piece.segment_blocks(block // piece.span)
         if piece.received & blocks == blocks:
             self.full.append((piece, blocks))
+            return False
+        return not blocks & ~(piece.free | piece.received)
 
     def settle_write(self, piece: ActivePiece, blocks: int, *, wanted: bool) -> None:
         """A write of these blocks is over, well or not: what that kept in memory may go.
@@ -379,7 +384,7 @@ class ActivePieceManager:
     def free_spent(self, piece: ActivePiece, blocks: int) -> bool:
         """Give back the memory of those segments, of the ones with any of ``blocks``, that
         have nothing in them to keep; whether there were any."""
-        touched = [one for one in piece.segments if piece.segment_blocks(one) & blocks]
+        touched = piece.segments_of(blocks & piece.places)
         spent = [segment for segment in touched if piece.is_spent(segment)]
         for segment in spent:
             self.memory.give(piece, segment)

@@ -74,6 +74,10 @@ class Segments:
         """The segments that are granted, ascending."""
         return [first // self.span for first in indices(self._firsts)]
 
+    def segments_of(self, blocks: int) -> list[int]:
+        """The segments that have any of these blocks, ascending."""
+        return list(dict.fromkeys(block // self.span for block in indices(blocks)))
+
     def grant(self, segment: int) -> None:
         """Its blocks have places from now on."""
         self.places |= self.segment_blocks(segment)

@@ -126,7 +126,7 @@ class Writing:
 
     def _chunks(self, piece: ActivePiece, blocks: int) -> list[tuple[Span, memoryview]]:
         chunks = []
-        for segment in piece.segments:
+        for segment in piece.segments_of(blocks):
             first = segment * piece.span * BLOCK_SIZE
             for begin, length in _runs(piece, blocks & piece.segment_blocks(segment)):
                 for span in self._context.files.spans(piece.index, begin, length):
