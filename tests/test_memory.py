@@ -227,6 +227,24 @@ def test_what_one_torrent_cannot_finish_gives_way_to_another() -> None:
     assert memory.used == 0
 
 
+def test_a_torrent_that_is_giving_way_is_not_asked_for_more_until_it_has() -> None:
+    party = Party(20 * BLOCK, 40 * BLOCK, 40 * BLOCK, config=small_memory(8))
+    party.add(0, 1, 2)
+    for index in range(4):
+        party.join(Leaver, 0, have=[index], blocks=1)
+    party.run(seconds=1)
+    party.store[0].delays = {act.WriteBlocks: 5.0}
+    for which in (1, 2):
+        party.store[which].delays = {act.HashPiece: 20.0}
+        party.join(Seed, which)
+    party.run(seconds=1)
+    name = party.metas[0].info_hash
+    assert len([job for job in party.actions(act.WriteBlocks) if job.torrent == name]) == 1
+    party.run(seconds=10)
+    assert len([job for job in party.actions(act.WriteBlocks) if job.torrent == name]) > 1
+    party.finish(1, 2, seconds=1000)
+
+
 # --- Pieces longer than memory ------------------------------------------------------------------
 
 
