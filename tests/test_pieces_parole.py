@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pieces_kit import FIRST, SECOND, Peer, Swarm
+from pieces_kit import FIRST, SECOND, Peer, Swarm, payload
 from torrent_core.pieces import Stage
 
 # --- Pieces that fail ----------------------------------------------------------------------------
@@ -149,6 +149,17 @@ def test_an_answer_of_the_former_holder_is_not_used_and_its_block_goes_to_the_ne
     outcome = swarm.deliver(holder, SECOND)
     assert outcome.waste == "is reserved for another link"
     assert holder.book.unsolicited == 0
+    assert other.live == [FIRST, SECOND]
+
+
+def test_answers_of_a_former_holder_that_come_together_are_each_of_no_use() -> None:
+    swarm, holder, other = paroled()
+    swarm.choke(holder)
+    blocks = [(*info, memoryview(payload(info))) for info in (FIRST, SECOND)]
+    outcomes = list(swarm.scheduler.blocks_received(holder.book, blocks, swarm.now))
+    assert [outcome.waste for _, outcome in outcomes] == ["is reserved for another link"] * 2
+    swarm.settle()
+    assert holder.book.out == {}
     assert other.live == [FIRST, SECOND]
 
 
