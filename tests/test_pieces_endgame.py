@@ -318,6 +318,23 @@ def test_links_with_room_look_again_for_as_long_as_others_have_requests_out() ->
     assert swarm.scheduler.next_deadline() is None
 
 
+def test_links_that_choke_us_look_at_nothing() -> None:
+    swarm = Swarm(1, 2)
+    swarm.join()
+    swarm.join(choking=True)
+    due = swarm.scheduler.next_deadline()
+    assert due is not None
+    assert due[1] == "a request is late"
+
+
+def test_when_the_others_are_gone_there_is_nothing_to_look_at() -> None:
+    swarm, first, _ = waiting()
+    swarm.leave(first)
+    due = swarm.scheduler.next_deadline()
+    assert due is not None
+    assert due[1] == "a request is late"
+
+
 def test_a_single_link_has_nobody_to_help() -> None:
     swarm = Swarm(1, 1)
     swarm.join()

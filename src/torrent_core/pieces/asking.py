@@ -101,6 +101,8 @@ class Asking:
         self._dirty.pop(ordinal, None)
         self._silent.pop(ordinal, None)
         self._hungry.pop(ordinal, None)
+        if len(self._active.links) < 2:
+            self.review_at = None  # nobody is left to be helped
 
     def next_dirty(self) -> LinkRequests | None:
         """The next link to ``fill`` before the step ends, or None."""
@@ -139,8 +141,8 @@ class Asking:
             self._hungry.pop(link.state.ordinal, None)
         else:
             self._hungry.setdefault(link.state.ordinal, -inf)
-        if self._hungry and self.review_at is None:
-            self._arm_review(now)
+            if usable and self.review_at is None:
+                self._arm_review(now)
         return asked
 
     def _arm_review(self, now: float) -> None:
