@@ -255,6 +255,16 @@ def test_the_time_a_queue_takes_is_unknown_until_something_came() -> None:
     assert link.wait(2, 2.0) == pytest.approx(2 * BLOCK_SIZE / rate + 1.0)
 
 
+def test_who_has_just_begun_to_answer_is_given_until_its_rate_shows() -> None:
+    link = make_link()
+    link.ask(0, ActivePiece(0, 4 * BLOCK_SIZE), [0, 1], 5.0, 30.0)
+    assert link.wait(1, 5.5) == float("inf")
+    link.state.down.add(BLOCK_SIZE, 5.6)
+    link.delivered(5.6)
+    assert link.wait(2, 5.9) == 0.0
+    assert link.wait(2, 5.0 + SLOW_START) > 0.0
+
+
 def test_the_place_of_a_request_is_no_less_than_it_is() -> None:
     link = make_link()
     link.ask(0, ActivePiece(0, 8 * BLOCK_SIZE), list(range(8)), 0.0, 30.0)

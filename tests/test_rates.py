@@ -66,6 +66,15 @@ def test_a_new_rate_answers_at_once_but_not_with_infinity() -> None:
     assert rate.value(6.0) == 1000
 
 
+@pytest.mark.parametrize("wait", [SLOT, 7.0])
+def test_the_wait_for_the_first_byte_does_not_count(wait: float) -> None:
+    rate = Rate(0.0)
+    assert rate.value(wait) == 0
+    for tenth in range(4):
+        rate.add(1000, wait + tenth / 10)
+    assert rate.value(wait + 0.4) == pytest.approx(4000 / 0.4)
+
+
 def test_a_warm_rate_holds_still_within_a_slot() -> None:
     rate = Rate(0.0)
     rate.add(500, 0.0)

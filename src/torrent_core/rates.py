@@ -52,7 +52,8 @@ class Rate:
         return self._mean * keep + newest * (1.0 - keep)
 
     def _turn(self, now: float) -> None:
-        self._mean = self._mixed(now - self._slot_start)
-        self._warm = True
+        if self.total:  # the wait for the first byte says nothing of what follows it
+            self._mean = self._mixed(now - self._slot_start)
+            self._warm = True
         self._slot_start = now
         self._slot_bytes = 0

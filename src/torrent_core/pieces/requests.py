@@ -213,8 +213,14 @@ class LinkRequests:
             info.overtaken_since += seconds
 
     def wait(self, position: int, now: float) -> float:
-        """Seconds until it delivers the request at ``position`` (from 1) of what is out;
-        infinite if it never delivered."""
+        """Seconds until it delivers the request at ``position`` (from 1) of what is out.
+
+        Infinite if it never delivered; none if it has just begun to, and its rate is still
+        to show.
+        """
+        started = self._slow_start_ends - SLOW_START
+        if now < self._slow_start_ends and self.last_progress > started:
+            return 0.0
         rate = self.state.down.value(now)
         if not rate:
             return inf
