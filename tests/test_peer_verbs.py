@@ -3,8 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from peer_kit import hear, make_peer, said, serving
+from peer_kit import GEOMETRY, hear, make_peer, said, serving
 from torrent_core.errors import LocalProtocolError
 from torrent_core.limits import MAX_EXTENDED_MESSAGE
 from torrent_core.peer.connection import PeerConnection
@@ -78,6 +80,29 @@ def test_requests_and_cancels_are_sent_in_one_go() -> None:
     peer.request(iter([BLOCK, OTHER]))
     peer.cancel(iter([OTHER]))
     assert said(peer) == [asked(BLOCK), asked(OTHER), wire.Cancel(*OTHER)]
+
+
+edges = st.sampled_from([-1, 0, 1, 16383, 16384, 19_999, 20_000, 23_616, 40_000])
+
+
+@given(
+    st.lists(
+        st.builds(
+            BlockInfo, st.integers(-1, 3), edges, st.sampled_from([-1, 0, 1, 3616, 16384, 16385])
+        ),
+        max_size=4,
+    )
+)
+def test_requests_are_refused_if_one_of_them_cannot_be_served(blocks: list[BlockInfo]) -> None:
+    peer = make_peer()
+    hear(peer, wire.Unchoke())
+    if all(block.length <= 16384 and GEOMETRY.contains(*block) for block in blocks):
+        peer.request(blocks)
+        assert said(peer) == [wire.Request(*block) for block in blocks]
+    else:
+        with pytest.raises(LocalProtocolError):
+            peer.request(blocks)
+        assert said(peer) == []
 
 
 def test_while_choked_only_allowed_pieces_can_be_requested() -> None:
