@@ -63,9 +63,7 @@ def test_blocks_taken_in_together_are_as_if_they_came_one_by_one(
     for at, drawn in enumerate(inputs):
         results: list[list[tuple[object, ...]]] = [[], []]
         for result, swarm in zip(results, (together, apart), strict=True):
-            swarm.now = at * pause
-            if swarm.scheduler.next_deadline() is not None:
-                swarm.tick(swarm.now)
+            swarm.tick(at * pause)
             book = swarm.peers[1 + at % 2].book
             infos = [named(swarm, piece, block) for piece, block in drawn]
             taken = take_together if swarm is together else take_apart
@@ -74,6 +72,17 @@ def test_blocks_taken_in_together_are_as_if_they_came_one_by_one(
         for swarm in (together, apart):
             swarm.settle()
         assert state_of(together) == state_of(apart)
+
+
+def test_each_block_of_a_reserved_piece_is_in_vain_for_others() -> None:
+    swarm = Swarm(1, 2)
+    peer, holder = swarm.join(), swarm.join()
+    infos = peer.live
+    swarm.scheduler.parole.sentence(0)
+    swarm.scheduler.parole.take(0, holder.ordinal)
+    outcomes = take_together(swarm, peer.book, infos)
+    assert [outcome.waste for outcome in outcomes] == ["is reserved for another link"] * 2
+    assert not peer.book.out
 
 
 @given(st.integers(1, 9), st.integers(0, BLOCK_SIZE - 1), st.data())
