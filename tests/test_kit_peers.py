@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
 
 from torrent_core import actions as act
 from torrent_core import events as ev
@@ -11,6 +12,7 @@ from torrent_core.testing import (
     CancelIgnorer,
     Choker,
     Corrupter,
+    Cue,
     Flapper,
     GarbageSender,
     Honest,
@@ -20,10 +22,12 @@ from torrent_core.testing import (
     Peer,
     PromiseBroken,
     Rejecter,
+    Scripted,
     Silent,
     SlowHandshake,
     TorrentWorld,
     Trickle,
+    strategies,
 )
 from torrent_core.testing.payload import BLOCK
 from torrent_core.testing.peers.puppet import Puppet
@@ -189,6 +193,32 @@ def test_a_leech_that_wants_nothing_says_nothing() -> None:
     world.run(seconds=5)
     assert not peer.complete
     assert not world.torrent.peers(world.now)[0].peer_interested
+
+
+def test_a_scripted_peer_says_its_lines_at_their_times_and_again_on_the_next_link() -> None:
+    script = [Cue(1.0, wire.Unchoke()), Cue(0.5, b"\0\0\0"), Cue(0.0, b"\0"), Cue(1.5, None)]
+    world = TorrentWorld()
+    peer = world.dialled(Scripted, script=script, latency=0.0)
+    opened = world.now
+    world.run(seconds=3.5)
+    heard = [s.now - opened for s in world.trace if isinstance(s.event, ev.BytesReceived)]
+    assert heard[-3:] == [1.0, 1.5, 1.5]
+    assert [s.now - opened for s in world.trace if isinstance(s.event, ev.LinkClosed)] == [3.0]
+    world.run(lambda: peer.alive, seconds=60)
+    line = peer.line
+    peer.leave()
+    world.run(seconds=0.5)
+    assert peer.line is line
+    world.run(seconds=60)  # lines of a link that is gone are not said
+
+
+@given(strategies.scripts(TorrentWorld().meta.geometry))
+def test_no_script_keeps_a_download_from_its_end(script: tuple[Cue, ...]) -> None:
+    world = TorrentWorld()
+    world.join(Scripted, script=script, have=[], extended=True)
+    world.run(seconds=5)
+    world.join(Honest)
+    world.finish(600)
 
 
 # --- What they notice ------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from ..wire.handshake import Handshake
 from ..wire.handshake import encode as encode_handshake
 from .line import LinkProfile
 from .payload import BLOCK
+from .peers.scripted import Cue
 from .plan import BAD, PeerPlan, SwarmPlan
 from .promises import ImpossibleParameter, count
 
@@ -189,7 +190,15 @@ def _priorities(metainfo: Metainfo) -> st.SearchStrategy[tuple[int, ...]]:
     return st.tuples(*[st.integers(0, 1)] * len(metainfo.files))
 
 
-# --- Swarms --------------------------------------------------------------------------------
+# --- Peers and swarms ----------------------------------------------------------------------
+
+
+def scripts(geometry: Geometry, most: int = 10) -> st.SearchStrategy[tuple[Cue, ...]]:
+    """What a ``Scripted`` peer says: at most ``most`` messages, fair ones or any, or random
+    bytes, up to five seconds apart; it may leave at some point."""
+    count("most", most)
+    said = fair_messages(geometry) | any_messages() | st.binary(min_size=1, max_size=40) | st.none()
+    return st.lists(st.builds(Cue, st.floats(0.0, 5.0), said), max_size=most).map(tuple)
 
 
 def link_profiles(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from .base import Peer
 from .honest import Honest, Leech
 from .hostile import AbsurdReqq, Corrupter, GarbageSender, SlowHandshake
+from .scripted import Cue, Scripted
 from .slack import CancelIgnorer, Choker, Flapper, Leaver, Liar, Rejecter, Silent, Trickle
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "CancelIgnorer",
     "Choker",
     "Corrupter",
+    "Cue",
     "Flapper",
     "GarbageSender",
     "Honest",
@@ -24,6 +26,7 @@ __all__ = [
     "Liar",
     "Peer",
     "Rejecter",
+    "Scripted",
     "Silent",
     "SlowHandshake",
     "Trickle",
