@@ -318,5 +318,7 @@ def test_what_is_kept_for_a_holder_does_not_put_end_game_off() -> None:
     assert piece is not None
     assert piece.free
     assert slow.live
-    assert swarm.join(0b10).live == slow.live
+    other = swarm.join(0b10)
+    swarm.review()
+    assert other.live == slow.live
     assert holder.live

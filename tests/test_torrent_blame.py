@@ -375,6 +375,7 @@ def test_what_a_culprit_sent_of_other_pieces_is_fetched_again() -> None:
     assert banned(swarm) == [who(bad, HOME)]
     assert swarm.torrent.status(swarm.now).wasted == 5 * BLOCK
     swarm.disk.manual = False
+    swarm.run(seconds=3 * good.latency)
     give_all(swarm, good)
     swarm.finish(10.0)
     assert wire.Request(*other) in good.heard

@@ -217,12 +217,12 @@ def test_slow_hashing_and_a_stalled_disk_bound_the_backlog_and_lose_nothing() ->
 
 
 def test_a_torrent_on_its_own_keeps_to_the_memory_that_its_configuration_allows() -> None:
-    active = ActivePieceConfig(max_buffered_bytes=4 * BLOCK)
+    active = ActivePieceConfig(max_buffered_bytes=8 * BLOCK)
     swarm = Swarm(40 * BLOCK, config=TorrentConfig(active=active))
     swarm.disk.delays[act.HashPiece] = 60.0
     seed = swarm.join(Seed)
     swarm.run(seconds=5)
-    assert seed.blocks_sent == 4
+    assert seed.blocks_sent == 8
 
 
 def test_a_piece_larger_than_all_memory_still_downloads() -> None:
