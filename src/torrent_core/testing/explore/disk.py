@@ -15,14 +15,13 @@ from .setting import GOOD, WRONG_DIGEST, Setting, right_digest
 class Disk:
     """One file, of which only the first byte of each block is kept: it tells good from not."""
 
-    __slots__ = ("_name", "exists", "marks", "pending")
+    __slots__ = ("_exists", "_name", "marks", "pending")
 
     def __init__(self, setting: Setting) -> None:
         self._name = setting.metainfo.info_hash
         self.marks = bytearray(setting.pieces * setting.blocks)
         """By block of the file; zero is corrupt or never written."""
-        self.exists = False
-        """Whether anything was ever written."""
+        self._exists = False
         self.pending: list[Any] = []
         """Storage actions that are not answered, oldest first; each has a ``job``."""
 
@@ -44,14 +43,14 @@ class Disk:
             return FilesStated(self._name, job.job, (self._stat(),))
         if not isinstance(job, WriteBlocks):
             raise TypeError(f"the explorer has no answer to {job}")
-        self.exists = True
+        self._exists = True
         for span, data in job.chunks:
             self.marks[_blocks(span)] = bytes(data[::BLOCK_SIZE])
         return Written(self._name, job.job)
 
     def _stat(self) -> FileStat | None:
         """The file appears with the first block that is written."""
-        return FileStat(len(self.marks) * BLOCK_SIZE, 1) if self.exists else None
+        return FileStat(len(self.marks) * BLOCK_SIZE, 1) if self._exists else None
 
     def _is_good(self, job: HashPiece) -> bool:
         if job.data is not None:
