@@ -15,13 +15,14 @@ from .setting import GOOD, WRONG_DIGEST, Setting, right_digest
 class Disk:
     """One file, of which only the first byte of each block is kept: it tells good from not."""
 
-    __slots__ = ("_exists", "_name", "marks", "pending")
+    __slots__ = ("_name", "exists", "marks", "pending")
 
     def __init__(self, setting: Setting) -> None:
         self._name = setting.metainfo.info_hash
         self.marks = bytearray(setting.pieces * setting.blocks)
         """By block of the file; zero is corrupt or never written."""
-        self._exists = False
+        self.exists = False
+        """Whether anything was ever written."""
         self.pending: list[Any] = []
         """Storage actions that are not answered, oldest first; each has a ``job``."""
 
@@ -43,14 +44,14 @@ class Disk:
             return FilesStated(self._name, job.job, (self._stat(),))
         if not isinstance(job, WriteBlocks):
             raise TypeError(f"the explorer has no answer to {job}")
-        self._exists = True
+        self.exists = True
         for span, data in job.chunks:
             self.marks[_blocks(span)] = bytes(data[::BLOCK_SIZE])
         return Written(self._name, job.job)
 
     def _stat(self) -> FileStat | None:
         """The file appears with the first block that is written."""
-        return FileStat(len(self.marks) * BLOCK_SIZE, 1) if self._exists else None
+        return FileStat(len(self.marks) * BLOCK_SIZE, 1) if self.exists else None
 
     def _is_good(self, job: HashPiece) -> bool:
         if job.data is not None:
