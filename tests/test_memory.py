@@ -11,6 +11,7 @@ from torrent_core.accounts import Account
 from torrent_core.budget import Budget
 from torrent_core.limits import MAX_HASHES_OUT, MAX_WRITES_OUT, MIN_SEGMENTS
 from torrent_core.storage import decode_resume
+from torrent_core.testing import Honest, SimulatedSwarm
 from torrent_core.torrent import Budgets
 from torrent_core.types import BlockInfo, StorageFault, TorrentState
 from torrent_core.wire import messages as wire
@@ -488,3 +489,13 @@ def test_the_network_goes_on_to_the_budget_while_storage_is_slow_and_then_stalls
     assert seed.blocks_sent == 200
     assert len(swarm.actions(act.PieceVerified)) == 100
     assert budget.used == 0
+
+
+def test_many_fast_peers_share_the_memory_and_are_all_kept_busy() -> None:
+    """A few of them once held all of it with their deep pipelines, and the others idled."""
+    swarm = SimulatedSwarm(96 * MIB, MIB // 4, seed=1, check_every=200)
+    leecher = swarm.add_torrent()
+    for _ in range(37):
+        swarm.add_peer(Honest, to=leecher, rate=2 * MIB, latency=0.02)
+    assert swarm.finish() < 1.25 * 96 / (37 * 2)
+    assert leecher.torrent.status(swarm.clock.now).wasted == 0

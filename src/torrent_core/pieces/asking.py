@@ -24,7 +24,13 @@ from __future__ import annotations
 from math import inf
 
 from ..bitfield import indices, lowest, without
-from ..limits import ENDGAME_PATIENCE, MAX_OPEN_BLOCKS
+from ..limits import (
+    BLOCK_SIZE,
+    ENDGAME_PATIENCE,
+    MAX_OPEN_BLOCKS,
+    MAX_PIPELINE,
+    MIN_PIPELINE,
+)
 from ..types import BlockInfo
 from .active import ActivePiece, RequestInfo
 from .endgame import steal
@@ -117,7 +123,7 @@ class Asking:
         # In both, if it fell silent or delivered again since it was touched.
         eager = self._dirty.pop(ordinal, False) | self._silent.pop(ordinal, False)
         if not eager:  # else the room that there was when blocks came free still counts
-            link.pace(now)
+            link.pace(now, self._share())
         room = link.room(eager=eager)
         if room > 0:
             asked = self._fill(link, room, now)
@@ -125,6 +131,18 @@ class Asking:
             asked = []
         self._active.rearm(link)
         return asked
+
+    def _share(self) -> int:
+        """Requests that one link may have out: while memory is short, its share of that.
+
+        A few fast links would else hold places for all that they deliver in seconds, and the
+        others, for which there are none, would have nothing to do.  Another link is reckoned
+        with, so that there is room for one that comes.
+        """
+        memory = self._active.memory
+        if not memory.is_short:
+            return MAX_PIPELINE
+        return max(MIN_PIPELINE, memory.budget.limit // BLOCK_SIZE // (self._active.busy + 1))
 
     def _fill(self, link: LinkRequests, room: int, now: float) -> list[BlockInfo]:
         usable = without(link.usable(now), self._parole.closed_to(link))

@@ -294,6 +294,11 @@ class ActivePieceManager:
             late.append(self.links[ordinal])
         return late
 
+    @property
+    def busy(self) -> int:
+        """How many links have requests out."""
+        return len(self._deadlines)
+
     def next_timeout(self) -> float | None:
         """When to check again: when the first request or link will be late, and at least
         every ``cleanup_interval`` while anything is out."""

@@ -47,6 +47,11 @@ class PieceMemory:
         """Whether one more segment of the usual length would be let in."""
         return self.segments < MIN_SEGMENTS or self.segment_size <= self.budget.room
 
+    @property
+    def is_short(self) -> bool:
+        """Whether less than a quarter of the budget is left."""
+        return WRITE_THROUGH_SHARE * self.budget.room < self.budget.limit
+
     def take(self, piece: ActivePiece, segment: int) -> bool:
         """Give ``segment`` memory; False if there is none left, and then the owner will be
         told when there is."""

@@ -15,7 +15,7 @@ from math import inf
 import attrs
 
 from ..bitfield import without
-from ..limits import BLOCK_SIZE, MIN_PIPELINE
+from ..limits import BLOCK_SIZE, MAX_PIPELINE, MIN_PIPELINE
 from ..linkstate import LinkState
 from ..types import BlockInfo
 from .active import ActivePiece, RequestInfo
@@ -176,9 +176,9 @@ class LinkRequests:
         self.last_progress = now
         self.pace(now)
 
-    def pace(self, now: float) -> None:
+    def pace(self, now: float, most: int = MAX_PIPELINE) -> None:
         """Set depth and low-water mark: one more per block that came, up to what the rate
-        calls for.
+        calls for, and to ``most``.
 
         In slow start there is no rate to go by yet.
         """
@@ -189,7 +189,8 @@ class LinkRequests:
             self.depth = 1
         else:
             bound = inf if now < self._slow_start_ends else rate
-            self.depth = min(self.depth + self.arrived, pipeline_depth(bound, self.state.reqq))
+            wanted = pipeline_depth(bound, self.state.reqq)
+            self.depth = min(self.depth + self.arrived, wanted, most)
         self.low_water = self.depth * 3 // 4 if self.depth > 1 else 0
         self.arrived = 0
 
