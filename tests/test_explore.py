@@ -88,6 +88,7 @@ def test_a_hundred_thousand_states_keep_every_promise() -> None:
     [
         Setting(links=3, fast=(False,), pieces=1, reconnects=0),
         Setting(pieces=3, blocks=1, memory=1, failures=2),
+        Setting(pieces=2, blocks=4, memory=1, reconnects=0),
         Setting(fast=(True,), piecemeal=False, corruptions=2, waits=(0.3, 3600.0)),
         TINY,
     ],

@@ -10,10 +10,10 @@ import attrs
 import pytest
 
 from torrent_core.accounts import Account, Explanation
-from torrent_core.actions import HashPiece, ReadBlocks, Warned
+from torrent_core.actions import HashBlocks, HashPiece, ReadBlocks, Warned
 from torrent_core.deadlines import Deadline
 from torrent_core.events import PieceHashed
-from torrent_core.pieces import ActivePieceManager
+from torrent_core.pieces import ActivePiece, ActivePieceManager
 from torrent_core.pieces.asking import Asking
 from torrent_core.testing.explore import (
     Bounds,
@@ -30,11 +30,12 @@ from torrent_core.testing.explore import (
     world_after,
 )
 from torrent_core.testing.explore.checks import check_same
-from torrent_core.testing.explore.disk import Disk
+from torrent_core.testing.explore.disk import Disk, payload
 from torrent_core.testing.explore.setting import WRONG_DIGEST, right_digest
 from torrent_core.torrent import Torrent
+from torrent_core.torrent.blaming import Blaming
 from torrent_core.torrent.finishing import Finishing
-from torrent_core.types import BlockInfo, Span
+from torrent_core.types import BlockInfo, CloseReason, Span
 
 ASKED = (Choice(What.OPEN, 0), Choice(What.UNCHOKE, 0))
 BOTH = (*ASKED, Choice(What.OPEN, 1), Choice(What.UNCHOKE, 1))
@@ -105,7 +106,7 @@ def test_a_block_on_no_account_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_piece_that_is_ours_before_it_is_written_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Finishing, "_write_whole", Finishing._done)
+    monkeypatch.setattr(Finishing, "_write", Finishing._done)
     setting = Setting(links=1, pieces=1, blocks=1)
     begin = (*ASKED, Choice(What.ANSWER, 0), Choice(What.STORAGE, 0))
     assert "is not on the disk" in violation(begin, 0, setting=setting)
@@ -141,8 +142,13 @@ def test_a_silent_peer_that_keeps_its_blocks_is_found(monkeypatch: pytest.Monkey
 
 def test_an_honest_peer_that_is_sent_away_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     world = world_after(Setting(), ASKED)
-    honest = 2
-    monkeypatch.setattr(Finishing, "_hashed", lambda self, piece, event: self._on_corrupt(honest))
+
+    def unjust(self: Blaming, piece: ActivePiece, then: Callable[[], None]) -> None:
+        for ordinal in piece.get_contributing_peers():
+            self._close(self._links.live(ordinal), CloseReason.CORRUPT_DATA, "for nothing")
+        then()
+
+    monkeypatch.setattr(Blaming, "passed", unjust)
     with pytest.raises(Violation, match="the honest peer is sent away"):
         complete(world, Bounds(100, 100.0))
 
@@ -200,6 +206,21 @@ def test_a_piece_is_hashed_from_the_file_where_no_data_comes_along() -> None:
         spans = (Span(0, piece * 32768, 32768),)
         disk.pending.append(HashPiece(name, 7, piece, None, spans))
         assert disk.answer(0) == PieceHashed(name, 7, digest)
+
+
+def test_a_digest_of_a_block_says_whether_it_is_good_and_nothing_else() -> None:
+    setting = Setting()
+    disk, name = Disk(setting), setting.metainfo.info_hash
+    marks = (b"\1", b"\0", b"\1")
+    chunks = tuple(
+        (BlockInfo(0, number * 16384, 16384), memoryview(mark + bytes(16383)))
+        for number, mark in enumerate(marks)
+    )
+    disk.pending.append(HashBlocks(name, 7, 0, chunks))
+    assert payload(disk.pending[0]) == b"\1\0\1"
+    first, second, third = disk.answer(0).digests
+    assert first == third != second
+    assert len(first) == len(second) == 20
 
 
 def test_a_job_that_the_explorer_cannot_answer_is_named() -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from torrent_core.testing.explore import Bounds, Choice, Setting, What, complete, world_after
+from torrent_core.actions import PieceFailed
+from torrent_core.pieces import RequestScheduler
+from torrent_core.testing.explore import (
+    Bounds,
+    Choice,
+    Setting,
+    What,
+    World,
+    complete,
+    world_after,
+)
 
 SILENT_PAROLE = (
     Choice(What.OPEN, 0),
@@ -15,11 +25,28 @@ SILENT_PAROLE = (
 )
 
 
-@pytest.mark.parametrize("links", [2, 6])
-def test_a_piece_that_failed_does_not_go_round_among_silent_peers(links: int) -> None:
-    """Each of them is tried once, for ten seconds; then the peer that answers has its turn."""
+def silent(links: int) -> World:
     others = [Choice(what, peer) for peer in range(2, links) for what in (What.OPEN, What.UNCHOKE)]
-    world = world_after(Setting(links=links), (*SILENT_PAROLE, *others))
+    return world_after(Setting(links=links), (*SILENT_PAROLE, *others))
+
+
+@pytest.mark.parametrize("links", [2, 6])
+def test_a_piece_that_failed_does_not_go_round_among_silent_peers(
+    monkeypatch: pytest.MonkeyPatch, links: int
+) -> None:
+    """Each of them is tried once at most, for ten seconds; then who answers has his turn.
+
+    So it is even if nobody takes a reserved piece over.
+    """
+    monkeypatch.setattr(RequestScheduler, "challenge", lambda self, taker, now: None)
+    world = silent(links)
     ending = complete(world, Bounds(steps=200, seconds=10.0 * links + 5.0))
     assert world.is_complete
     assert ending.seconds > 10.0
+
+
+def test_a_piece_that_failed_is_taken_over_from_a_silent_peer() -> None:
+    world = silent(2)
+    assert complete(world, Bounds(steps=200, seconds=1.0)).seconds > 0.5
+    failed = [action for step in world.log for action in step if isinstance(action, PieceFailed)]
+    assert [len(action.contributors) for action in failed] == [2]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...actions import HashPiece, StatFiles, WriteBlocks
-from ...events import FilesStated, PieceHashed, StorageEvent, StorageFailed, Written
+from ...actions import HashBlocks, HashPiece, StatFiles, WriteBlocks
+from ...events import BlocksHashed, FilesStated, PieceHashed, StorageEvent, StorageFailed, Written
 from ...limits import BLOCK_SIZE
-from ...types import FileStat, Span, StorageFault
+from ...types import Buffer, FileStat, Span, StorageFault
 from .errors import Violation
-from .setting import GOOD, WRONG_DIGEST, Setting, right_digest
+from .setting import GOOD, WRONG_DIGEST, Setting, block_digest, right_digest
 
 
 class Disk:
@@ -40,13 +40,15 @@ class Disk:
         if isinstance(job, HashPiece):
             digest = right_digest(job.piece) if self._is_good(job) else WRONG_DIGEST
             return PieceHashed(self._name, job.job, digest)
+        if isinstance(job, HashBlocks):
+            return BlocksHashed(self._name, job.job, tuple(map(block_digest, payload(job))))
         if isinstance(job, StatFiles):
             return FilesStated(self._name, job.job, (self._stat(),))
         if not isinstance(job, WriteBlocks):
             raise TypeError(f"the explorer has no answer to {job}")
         self.exists = True
         for span, data in job.chunks:
-            self.marks[_blocks(span)] = bytes(data[::BLOCK_SIZE])
+            self.marks[_blocks(span)] = _marks(data)
         return Written(self._name, job.job)
 
     def _stat(self) -> FileStat | None:
@@ -55,7 +57,7 @@ class Disk:
 
     def _is_good(self, job: HashPiece) -> bool:
         if job.data is not None:
-            marks = bytes(job.data[::BLOCK_SIZE])
+            marks = payload(job)
         else:
             marks = b"".join(self.marks[_blocks(span)] for span in job.spans)
         return marks.count(GOOD) == len(marks)
@@ -70,3 +72,14 @@ class Disk:
 
 def _blocks(span: Span) -> slice:
     return slice(span.offset // BLOCK_SIZE, (span.offset + span.length) // BLOCK_SIZE)
+
+
+def payload(job: Any) -> bytes:
+    """The marks of the blocks that come along with a job, in its order."""
+    if isinstance(job, HashPiece) and job.data is not None:
+        return _marks(job.data)
+    return b"".join(_marks(data) for _, data in getattr(job, "chunks", ()))
+
+
+def _marks(data: Buffer) -> bytes:
+    return bytes(data[::BLOCK_SIZE])

@@ -10,7 +10,7 @@ what is named here, each for one of these reasons:
   the machine will not look at it any more;
 - it is a rate or a mean of gaps: these are cut into buckets, the one place where states that
   may go on in different ways are taken for one;
-- it is payload: of each block that is here, whether it is good.
+- it is payload: of each block that only memory or a job holds, whether it is good.
 
 So the projection is enough to tell apart what can go on differently, up to the buckets; what
 is added to the machine counts from its first day, until somebody finds that it need not.
@@ -26,7 +26,7 @@ from ...bitfield import indices
 from ...choking import Choker
 from ...deadlines import Deadlines
 from ...geometry import Geometry
-from ...limits import BLOCK_SIZE
+from ...limits import BLOCK_SIZE, ENDGAME_PATIENCE, LATENESS_FLOOR
 from ...link import Link
 from ...linkstate import LinkState
 from ...peer.connection import PeerConnection
@@ -34,16 +34,19 @@ from ...peer.framing import Framer
 from ...peer.inbound import Inbound
 from ...peer.outbox import Outbox
 from ...pieces import ActivePiece, ActivePieceManager, PieceManager, RequestInfo
+from ...pieces.asking import Asking
+from ...pieces.memory import PieceMemory
 from ...pieces.pace import ResponseGaps
 from ...pieces.requests import LinkRequests, Refusal
 from ...rates import SLOT, Rate
 from ...registry import Registry
 from ...torrent import Torrent
+from ...torrent.backlog import Task
 from ...torrent.context import Context
 from ...torrent.dialling import Dialling
 from ...torrent.jobs import Jobs
 from ...torrent.links import TorrentLink
-from .disk import Disk
+from .disk import Disk, payload
 from .graph import MARSHAL_VERSION, Canon, View
 from .peers import Peer
 from .world import World
@@ -88,8 +91,11 @@ def _digest(data: bytes) -> bytes:
 
 
 def _disk(disk: Disk) -> tuple[object, ...]:
-    jobs = tuple((type(job).__name__, getattr(job, "piece", None)) for job in disk.pending)
-    return disk.exists, bytes(disk.marks), jobs
+    return disk.exists, bytes(disk.marks), tuple(map(_job, disk.pending))
+
+
+def _job(job: Any) -> tuple[object, ...]:
+    return type(job).__name__, getattr(job, "piece", None), payload(job)
 
 
 def _around(world: World) -> Any:
@@ -105,9 +111,12 @@ def _peer(peer: Peer) -> tuple[object, ...]:
 # --- The machine -------------------------------------------------------------------------
 
 
+def _bucket(rate: float) -> int:
+    return int(rate).bit_length() // RATE_BITS
+
+
 def _rate(rate: Rate, now: float) -> tuple[int, int, int]:
-    mean = int(rate._mean)
-    bucket = -1 if not rate._warm else mean.bit_length() // RATE_BITS
+    bucket = -1 if not rate._warm else _bucket(rate._mean)
     age = min(int((now - rate._slot_start) / SLOT), OLDEST_SLOT)
     return bucket, age, rate._slot_bytes // BLOCK_SIZE
 
@@ -128,15 +137,29 @@ def _out(jobs: Jobs, _now: float) -> tuple[object, ...]:
 
 
 def _marks(piece: ActivePiece, _now: float) -> bytes:
-    return bytes(piece.buffer[block * BLOCK_SIZE] for block in indices(piece.received))
+    """Blocks in the files alone are looked at there; what is being written counts even if it
+    is not believed any longer."""
+    held = piece.in_memory | piece.writing
+    return bytes(piece.block_view(block)[0] for block in indices(held))
+
+
+def _book(link: LinkRequests, _now: float) -> tuple[object, ...]:
+    """Serials count by how many requests were sent since."""
+    since = tuple(link._serial - info.serial for info in link.out.values())
+    return _bucket(link._last_rate), since
+
+
+def _hungry(asking: Asking, now: float) -> tuple[object, ...]:
+    """When each last looked at slower links in vain, if it is too early to look again."""
+    return tuple(
+        (ordinal, looked - now if now < looked + ENDGAME_PATIENCE else None)
+        for ordinal, looked in asking._hungry.items()
+    )
 
 
 def _fields(kind: type) -> tuple[str, ...]:
     return tuple(kind.__slots__)  # type: ignore[attr-defined]
 
-
-_TOLD = ("earlier", "wasted")
-_CONSTANT = ("config", "files", "metainfo", "peer_id", "random")
 
 VIEWS: dict[type, View] = {
     Geometry: View(without=_fields(Geometry)),
@@ -177,23 +200,36 @@ VIEWS: dict[type, View] = {
     Framer: View(without=("_bounds", "_handlers", "_limit", "_sink")),
     Inbound: View(without=("_outbox", "_state", "_uploads")),
     ActivePieceManager: View(
-        without=("_on_activated", "_on_deactivated", "_on_detach", "_pool", "config"),
+        without=("_on_activated", "_on_deactivated", "_on_detach", "config"),
         moments=("_last_check",),
         only_if={"_last_check": lambda manager, _now: bool(manager._deadlines)},
     ),
-    ActivePiece: View(without=("_buffer", "_lend", "last_activity", "storage"), through=_marks),
+    PieceMemory: View(without=("_owner", "_pool")),
+    ActivePiece: View(
+        without=("_buffer", "_lend", "_views"),
+        moments=("last_activity",),
+        only_if={"last_activity": lambda piece, now: now < piece.last_activity + LATENESS_FLOOR},
+        through=_marks,
+    ),
+    Asking: View(without=("_hungry",), moments=("review_at",), through=_hungry),
+    Task: View(
+        moments=("retry_at",),
+        only_if={"retry_at": lambda task, now: task.retry_at > now},
+    ),
     RequestInfo: View(
         without=("sent_at", "serial"),
         moments=("deadline", "overtaken_since"),
         only_if={"overtaken_since": lambda info, _now: info.overtaken},
     ),
     LinkRequests: View(
-        without=("_serial", "unsolicited"),
-        moments=("_last_deadline", "last_progress"),
+        without=("_last_rate", "_serial", "gone_below", "unsolicited"),
+        moments=("_last_deadline", "_slow_start_ends", "last_progress"),
         only_if={
             "_last_deadline": lambda link, now: link._last_deadline > now,
+            "_slow_start_ends": lambda link, now: link._slow_start_ends > now,
             "last_progress": lambda link, _now: bool(link.out or link.withdrawn),
         },
+        through=_book,
     ),
     Refusal: View(
         moments=("until",),

@@ -106,3 +106,8 @@ def right_digest(piece: int) -> bytes:
 
 WRONG_DIGEST = b"\xff" * _DIGEST
 """What a piece with a corrupt block hashes to."""
+
+
+def block_digest(mark: int) -> bytes:
+    """What one block hashes to here: two that are equally good are the same bytes."""
+    return bytes([mark]) * _DIGEST

@@ -36,11 +36,14 @@ class Fixed:
 
 
 class World:
-    """A real ``Torrent``, peers and a disk that do nothing by themselves, and the time."""
+    """A real ``Torrent``, peers and a disk that do nothing by themselves, and the time.
 
-    def __init__(self, setting: Setting) -> None:
+    It begins at ``now``, which makes no difference to what follows.
+    """
+
+    def __init__(self, setting: Setting, now: float = 0.0) -> None:
         self.setting = setting
-        self.now = 0.0
+        self.now = now
         self.disk = Disk(setting)
         self.log: list[list[Action]] = []
         """What the machine wanted, call by call."""
