@@ -83,6 +83,18 @@ def test_a_hundred_thousand_states_keep_every_promise() -> None:
     assert report.complete
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_pieces_too_long_for_memory_keep_every_promise() -> None:
+    """Each block is a segment of its own, and the budget holds half of what is wanted."""
+    written = (*OPEN_BOTH, Choice(What.ANSWER, 0), Choice(What.STORAGE, 0))
+    setting = Setting(blocks=4, memory=1)
+    report = Explorer(setting, depth=5, begin=[(), OPEN_BOTH, written], limit=6000).run()
+    print(report.text())
+    assert report.states == 6000
+    assert report.full_depth >= 3
+
+
 @pytest.mark.parametrize(
     "setting",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from torrent_core.actions import PieceFailed
+from torrent_core.limits import ENDGAME_PATIENCE, REQUEST_TIMEOUT
 from torrent_core.pieces import RequestScheduler
 from torrent_core.testing.explore import (
     Bounds,
@@ -50,3 +51,23 @@ def test_a_piece_that_failed_is_taken_over_from_a_silent_peer() -> None:
     assert complete(world, Bounds(steps=200, seconds=1.0)).seconds > 0.5
     failed = [action for step in world.log for action in step if isinstance(action, PieceFailed)]
     assert [len(action.contributors) for action in failed] == [2]
+
+
+def test_who_was_slow_once_keeps_a_reserved_piece_for_the_longest_patience_at_most() -> None:
+    """Its blocks came after the machine had slept, of which the time until the call that was
+    owed counts; then came a spoiled one, and silence.  The others look for work twice a second
+    meanwhile."""
+    slow = (
+        Choice(What.OPEN, 0),
+        Choice(What.UNCHOKE, 0),
+        Choice(What.OPEN, 1),
+        Choice(What.UNCHOKE, 1),
+        Choice(What.WAIT, 0),
+        Choice(What.ANSWER, 0),
+        Choice(What.ANSWER, 0),
+        Choice(What.CORRUPT, 0),
+    )
+    setting = Setting()
+    ending = complete(world_after(setting, slow), Bounds.of(setting))
+    assert REQUEST_TIMEOUT < ending.seconds < REQUEST_TIMEOUT + 1.0
+    assert ending.steps > REQUEST_TIMEOUT / ENDGAME_PATIENCE

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...limits import REQUEST_TIMEOUT, STORAGE_RETRY
+from ...limits import ENDGAME_PATIENCE, REQUEST_TIMEOUT, STORAGE_RETRY
 from .checks import check_state
 from .errors import Violation
 from .peers import Peer
@@ -33,10 +33,12 @@ class Bounds(NamedTuple):
         """What it may take at most in ``setting``.
 
         Each silent peer in turn may have a piece to itself for the longest patience there is,
-        and the storage is tried again after a failure.  Every wait is a few steps.
+        and the storage is tried again after a failure.  While a link waits for work, it is
+        looked at every ENDGAME_PATIENCE; each block and each piece takes a few answers.
         """
         seconds = setting.links * REQUEST_TIMEOUT + 2 * STORAGE_RETRY
-        return cls(20 * setting.links + 8 * setting.pieces * setting.blocks, seconds)
+        looks = int(seconds / ENDGAME_PATIENCE)
+        return cls(looks + 20 * setting.links + 8 * setting.pieces * setting.blocks, seconds)
 
 
 class Ending(NamedTuple):
