@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any, TypeVar
 
 import pytest
@@ -12,11 +13,20 @@ from hypothesis import strategies as st
 from torrent_core import actions as act
 from torrent_core import events as ev
 from torrent_core.accounts import Account
-from torrent_core.actions import Action
+from torrent_core.budget import Budget
 from torrent_core.errors import LocalProtocolError
-from torrent_core.events import StorageEvent
 from torrent_core.limits import MAX_DEPARTED, MAX_IDENTITIES_PER_ADDRESS
-from torrent_core.types import Address, BlockInfo, CloseReason, Identity, ReleaseCause, StorageFault
+from torrent_core.metainfo import Metainfo
+from torrent_core.torrent import Budgets
+from torrent_core.types import (
+    Address,
+    BlockInfo,
+    CloseReason,
+    Identity,
+    ReleaseCause,
+    Span,
+    StorageFault,
+)
 from torrent_core.wire import messages as wire
 from world import BLOCK, Disk, Line, make_torrent
 from world_peers import Choker, Corrupter, Leaver, Peer, Rejecter, Seed, Silent
@@ -267,15 +277,36 @@ def test_digests_that_the_storage_does_not_give_convict_nobody_and_stop_nothing(
     assert set(banned(swarm)) <= {who(bad, HOME)}
 
 
-def test_digests_that_fail_once_the_piece_has_passed_do_not_keep_it_from_being_ours() -> None:
+def test_the_digests_that_convict_come_with_the_one_of_the_piece() -> None:
     swarm, bad, good = shared_failure()
     swarm.run(seconds=0.05)
-    swarm.disk.fault = failing(act.HashBlocks, 1)
     bad.choke()
     swarm.run(seconds=0.05)
     give_all(swarm, good)
-    swarm.finish(10.0)
-    assert banned(swarm) == []
+    first, second = swarm.actions(act.HashPiece)
+    assert (first.blocks, second.blocks) == ((), (0, 1, 2, 3))
+    assert len(swarm.actions(act.HashBlocks)) == 1
+
+
+@pytest.mark.parametrize("blocks", [(), (bytes(20),) * 3, (bytes(20),) * 3 + (bytes(19),)])
+def test_a_digest_is_owed_for_each_block_asked_for_with_the_piece(
+    blocks: tuple[bytes, ...],
+) -> None:
+    swarm, bad, good = shared_failure()
+    swarm.run(seconds=0.05)
+    bad.choke()
+    swarm.run(seconds=0.05)
+    swarm.disk.delays[act.HashPiece] = 1.0
+    for block in list(good.asked):
+        good.give(block)
+    swarm.run(seconds=0.05)
+    asked = swarm.actions(act.HashPiece)[-1]
+    right = swarm.meta.piece_hash(0)
+    with pytest.raises(LocalProtocolError, match="wrong size"):
+        swarm.torrent.handle(ev.PieceHashed(swarm.name, asked.job, right, blocks), swarm.now)
+    swarm.run(seconds=2.0)
+    assert swarm.torrent.verified
+    assert banned(swarm) == [who(bad, HOME)]
 
 
 WRONG_DIGESTS = {
@@ -534,13 +565,12 @@ class Rotten(Disk):
 
     rot = 0
 
-    def perform(self, action: Action) -> StorageEvent:
-        answer = super().perform(action)
-        from_files = isinstance(action, act.HashPiece) and action.data is None
-        if isinstance(answer, ev.PieceHashed) and from_files and self.rot:
-            self.rot -= 1
-            return ev.PieceHashed(answer.torrent, answer.job, bytes(20))
-        return answer
+    def _read(self, span: Span) -> bytes:
+        content = super()._read(span)
+        if not content or not self.rot:
+            return content
+        self.rot -= 1
+        return bytes([content[0] ^ 1]) + content[1:]
 
 
 def partly_stored() -> tuple[Rotten, bytes]:
@@ -562,9 +592,202 @@ def test_a_disk_that_corrupts_gets_nobody_banned(peers: int, rot: int) -> None:
     disk.rot = rot
     for _ in range(peers):
         come(swarm, Seed, rate=400_000.0)
-    swarm.finish(300.0)
+    assert swarm.run(lambda: swarm.is_complete, seconds=300.0)
+    disk.rot = 0
+    swarm.check_files()
     assert len(swarm.actions(act.PieceFailed)) >= 1
     assert banned(swarm) == []
+
+
+# --- Pieces that left memory before they were hashed ---------------------------------------------
+
+MEMORY = 16 * BLOCK
+"""A piece of more than four blocks is written through."""
+
+
+def through_files(total: int, piece: int, disk: Disk | None = None, **options: Any) -> Swarm:
+    """A swarm with little memory."""
+    budgets = Budgets(memory=Budget(MEMORY))
+    return Swarm(total, piece, disk=disk, budgets=budgets, **options)
+
+
+def long_failure() -> tuple[Swarm, Peer, Peer]:
+    """A piece that is written through has failed; a bad and a good peer sent a half each."""
+    swarm = through_files(8 * BLOCK, 8 * BLOCK)
+    bad, good = come(swarm, Peer, HOME), come(swarm, Peer, AWAY)
+    for peer in (bad, good):
+        peer.unchoke()
+        swarm.run(seconds=0.05)
+    while not swarm.actions(act.PieceFailed):
+        for peer in (bad, good):
+            give_half(peer, bad=peer is bad)
+            swarm.run(seconds=0.05)
+    return swarm, bad, good
+
+
+def test_who_spoils_a_piece_that_is_written_through_is_convicted_once_it_passes() -> None:
+    """It fails twice, the second time with the bad one alone.  That proves nothing by itself:
+    the disk may have done it."""
+    swarm, bad, good = long_failure()
+    assert swarm.actions(act.HashBlocks) == []
+    good.choke()
+    swarm.run(seconds=0.05)
+    give_all(swarm, bad, bad=True)
+    assert len(swarm.actions(act.PieceFailed)) == 2
+    assert banned(swarm) == []
+    good.unchoke()
+    swarm.run(seconds=0.05)
+    give_all(swarm, good)
+    assert swarm.torrent.verified
+    assert banned(swarm) == [who(bad, HOME)]
+
+
+def test_blocks_of_a_piece_that_failed_are_hashed_before_they_are_written() -> None:
+    swarm, bad, good = long_failure()
+    before = len(swarm.actions(act.WriteBlocks))
+    bad.choke()
+    swarm.disk.delays[act.HashBlocks] = 1.0
+    swarm.run(seconds=0.05)
+    give_all(swarm, good)
+    hashed = swarm.actions(act.HashBlocks)
+    assert sum(len(job.chunks) for job in hashed) == 8
+    assert len(swarm.actions(act.WriteBlocks)) == before
+    assert swarm.torrent.explain(swarm.now).missing_blocks == 8
+    swarm.finish(10.0)
+    assert swarm.actions(act.HashPiece)[-1].blocks == tuple(range(8))
+
+
+def test_blocks_whose_digests_fail_are_written_all_the_same() -> None:
+    swarm, bad, good = long_failure()
+    swarm.disk.fault = failing(act.HashBlocks, 100)
+    good.choke()
+    swarm.run(seconds=0.05)
+    give_all(swarm, bad, bad=True)
+    good.unchoke()
+    swarm.run(seconds=0.05)
+    give_all(swarm, good)
+    swarm.finish(10.0)
+    assert banned(swarm) == []
+
+
+def test_a_holder_that_leaves_while_its_blocks_are_hashed_is_convicted_by_them() -> None:
+    swarm, bad, good = long_failure()
+    good.choke()
+    swarm.disk.delays[act.HashBlocks] = 1.0
+    swarm.run(seconds=0.05)
+    give_half(bad, bad=True)
+    give_half(bad, bad=True)
+    swarm.run(seconds=0.05)
+    assert swarm.actions(act.HashBlocks)
+    bad.leave()
+    good.unchoke()
+    swarm.run(seconds=0.05)
+    while not swarm.torrent.verified:
+        give_all(swarm, good)
+        swarm.run(seconds=0.5)
+    swarm.finish(10.0)
+    assert banned(swarm) == [who(bad, HOME)]
+
+
+def test_a_stop_waits_for_digests_that_are_out_and_for_the_write_after_them() -> None:
+    swarm, bad, good = long_failure()
+    bad.choke()
+    swarm.disk.delays[act.HashBlocks] = 5.0
+    swarm.run(seconds=0.05)
+    give_half(good)
+    give_half(good)
+    swarm.run(seconds=0.05)
+    hashed = swarm.actions(act.HashBlocks)
+    assert hashed
+    before = swarm.now
+    stop(swarm)
+    assert swarm.now - before > 4.0
+    assert swarm.actions(act.WriteBlocks, since=before)
+    assert swarm.actions(act.HashBlocks) == hashed
+    swarm.start(swarm.disk.resume)
+    come(swarm, Seed)
+    swarm.finish(60.0)
+
+
+@pytest.mark.parametrize("kind", [Corrupter, OncePerPiece])
+@pytest.mark.parametrize("honest", [1, 2, 5])
+def test_a_corrupter_of_long_pieces_among_honest_peers_is_banned_after_few_failures(
+    kind: type[Peer], honest: int
+) -> None:
+    """A piece that comes right the second time convicts nobody: of the first there are no
+    digests.  From then on there are, of every piece."""
+    swarm = through_files(16 * 8 * BLOCK, 8 * BLOCK)
+    bad = swarm.make(kind, rate=4e5)
+    heroes = [swarm.make(Seed, rate=4e5) for _ in range(honest)]
+    for number, peer in enumerate([bad, *heroes]):
+        connect(swarm, peer, f"8.8.4.{number}")
+    swarm.finish(600.0)
+    never_blamed(swarm, heroes)
+    assert [ban.peer_id for ban in banned(swarm)] == [bad.peer_id]
+    assert len(swarm.actions(act.PieceFailed)) <= 6
+
+
+class Liar(Disk):
+    """For so many accesses from the start, some reads are wrong, and some writes are wrong,
+    lost, or come late: when the next one has been done.  No file is ever too short for it."""
+
+    def __init__(self, metainfo: Metainfo, random: Random, accesses: int) -> None:
+        super().__init__(metainfo)
+        self._random = random
+        self._left = accesses
+        self._late: list[tuple[int, int, bytes]] = []
+
+    def _happens(self) -> bool:
+        self._left -= 1
+        return self._left >= 0 and self._random.random() < 0.3
+
+    def _read(self, span: Span) -> bytes:
+        content = super()._read(span)
+        return self._spoil(content) if self._happens() else content
+
+    def _spoil(self, content: Any) -> bytes:
+        spoilt = bytearray(content)
+        if spoilt:
+            spoilt[self._random.randrange(len(spoilt))] ^= 1
+        return bytes(spoilt)
+
+    def _write(self, file: int, offset: int, data: Any) -> None:
+        how = self._random.choice(["wrong", "lost", "late"]) if self._happens() else "well"
+        late, self._late = self._late, []
+        if how in ("lost", "late"):
+            old = super()._read(Span(file, offset, len(data)))
+            super()._write(file, offset, old.ljust(len(data), b"\0"))
+        else:
+            super()._write(file, offset, self._spoil(data) if how == "wrong" else data)
+        for write in late:
+            super()._write(*write)
+        if how == "late":
+            self._late.append((file, offset, bytes(data)))
+
+
+@given(
+    kinds=st.lists(st.sampled_from([Seed, Corrupter, OncePerPiece, Leaver]), max_size=5),
+    blocks=st.sampled_from([2, 5, 8, 12]),
+    accesses=st.sampled_from([0, 5, 30, 100]),
+    slow=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+def test_nobody_honest_is_banned_though_the_disk_corrupts_what_peers_send(
+    kinds: list[type[Peer]], blocks: int, accesses: int, slow: bool, seed: int
+) -> None:
+    meta, _ = make_torrent(24 * BLOCK, blocks * BLOCK)
+    disk = Liar(meta, Random(seed), accesses)
+    swarm = through_files(24 * BLOCK, blocks * BLOCK, disk=disk, seed=seed)
+    for action in (act.HashPiece, act.HashBlocks, act.WriteBlocks):
+        disk.delays[action] = 0.2 * slow
+    peers = [swarm.make(kind, rate=2e5) for kind in kinds]
+    steady = swarm.make(Seed, rate=1.5e5)
+    for number, peer in enumerate([*peers, steady]):
+        connect(swarm, peer, f"8.8.4.{number}")
+    everything = swarm.meta.geometry.all_pieces
+    assert swarm.run(lambda: swarm.torrent.verified == everything, seconds=3600.0)
+    honest = {peer.peer_id for peer in [*peers, steady] if not isinstance(peer, Corrupter)}
+    assert not [ban for ban in banned(swarm) if ban.peer_id in honest]
 
 
 # --- Parole in the accounts ----------------------------------------------------------------------

@@ -196,11 +196,11 @@ class Pair:
             case act.StatFiles(torrent=of, job=job):
                 stat = FileStat(len(disk), 0) if disk else None
                 return [ev.FilesStated(of, job, (stat,))]
-            case act.HashPiece(torrent=of, job=job, data=None, spans=(at,)):
-                data = bytes(disk[at.offset : at.offset + at.length])
-                return [ev.PieceHashed(of, job, sha1(data).digest())]
-            case act.HashPiece(torrent=of, job=job, data=view):
-                return [ev.PieceHashed(of, job, sha1(view).digest())]
+            case act.HashPiece(torrent=of, job=job, data=view, spans=(at,), blocks=blocks):
+                data = bytes(disk[at.offset : at.offset + at.length] if view is None else view)
+                parts = (data[n * BLOCK : (n + 1) * BLOCK] for n in blocks)
+                digests = tuple(sha1(part).digest() for part in parts)
+                return [ev.PieceHashed(of, job, sha1(data).digest(), digests)]
             case act.HashBlocks(torrent=of, job=job, chunks=chunks):
                 return [ev.BlocksHashed(of, job, tuple(sha1(b).digest() for _, b in chunks))]
             case act.ReadBlocks(torrent=of, job=job, spans=(at,)):

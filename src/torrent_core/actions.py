@@ -67,6 +67,9 @@ class HashPiece:
     """SHA-1 of a whole piece: of ``data`` if given, else of ``spans`` read from the files.
 
     Answer: ``PieceHashed``.  ``data`` stays unchanged until it is answered.
+    ``blocks`` are numbers of blocks of the piece (of 16 KiB, the last may be shorter) whose
+    SHA-1 is wanted as well, of the very bytes that the digest of the piece is of: read again,
+    they might be others, and somebody would be banned for it.
     """
 
     torrent: InfoHash
@@ -74,14 +77,16 @@ class HashPiece:
     piece: int
     data: memoryview | None
     spans: tuple[Span, ...]
+    blocks: tuple[int, ...] = ()
 
 
 @attrs.frozen
 class HashBlocks:
     """SHA-1 of each of these blocks of one piece.  Answer: ``BlocksHashed``.
 
-    Asked when a piece has failed its hash, and again once it has passed: what differs tells
-    who spoiled it.  The buffers stay unchanged until it is answered.
+    Asked when a piece has failed its hash, and before blocks that are suspected leave memory:
+    once the piece has passed, what differs tells who spoiled it.  The buffers stay unchanged
+    until it is answered.
     """
 
     torrent: InfoHash

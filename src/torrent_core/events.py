@@ -76,11 +76,13 @@ class Tick:
 
 @attrs.frozen
 class PieceHashed:
-    """Answers ``HashPiece``: the SHA-1 of the piece."""
+    """Answers ``HashPiece``: the SHA-1 of the piece, and of each of the ``blocks`` that the
+    action names, in its order."""
 
     torrent: InfoHash
     job: int
     digest: bytes
+    blocks: tuple[bytes, ...] = ()
 
 
 @attrs.frozen

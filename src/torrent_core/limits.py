@@ -130,9 +130,9 @@ MAX_STORAGE_RETRY = 60.0
 
 # --- Blame ---------------------------------------------------------------------------------
 MAX_REMEMBERED_DIGESTS = 32768
-"""Digests of blocks of failed pieces that one torrent keeps, 3 to 5 MiB; the pieces that
-failed first are forgotten first.  As many as the longest piece has blocks (lt's smart_ban
-keeps a digest and a peer per block as well, without a bound)."""
+"""Digests of blocks of suspect pieces that one torrent keeps, 3 to 5 MiB; those of the piece
+suspected longest ago are forgotten first.  As many as the longest piece has blocks (lt's
+smart_ban keeps a digest and a peer per block as well, without a bound)."""
 
 MAX_BANNED_ADDRESSES = 1000
 """Addresses of which peers are banned; the first are forgotten first (lt keeps all until

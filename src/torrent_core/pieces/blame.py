@@ -4,8 +4,8 @@ A piece that fails its hash says only that some block of it is wrong.  Once it h
 every block's true digest is known, and whoever had sent one with another digest is proven
 guilty: however many had sent the rest, and whether or not they are still connected.
 
-Digests are taken of blocks in memory alone.  What went through the files may have been
-spoiled there, and proves nothing against who sent it.
+Samples are taken of blocks in memory alone, at the latest before they are written.  What
+went through the files may have been spoiled there, and proves nothing against who sent it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..types import Identity
 
 
 class Sample(NamedTuple):
-    """What somebody sent as a block of a piece that failed."""
+    """What somebody sent as a block of a piece that failed, or may fail."""
 
     block: int
     sender: Identity
@@ -25,24 +25,35 @@ class Sample(NamedTuple):
 
 
 class Blame:
-    """Samples of pieces that failed and have not passed yet; at most ``limit`` of them."""
+    """Samples of pieces that have not passed yet; at most ``limit`` of them."""
 
-    __slots__ = ("_limit", "_samples")
+    __slots__ = ("_count", "_limit", "_samples")
 
     def __init__(self, limit: int = MAX_REMEMBERED_DIGESTS) -> None:
         self._limit = limit
         self._samples: dict[int, dict[Sample, None]] = {}
+        self._count = 0
 
     def remember(self, index: int, samples: list[Sample]) -> None:
-        """Piece ``index`` failed with these.
+        """These were sent as blocks of piece ``index``.
 
-        Where there are too many, the pieces that failed longest ago are forgotten.
+        Where there are too many, the oldest ones are forgotten of the piece of which none has
+        come for the longest time.
         """
         kept = self._samples.pop(index, {})
+        before = len(kept)
         kept.update(dict.fromkeys(samples))
         self._samples[index] = kept
-        while len(self) > self._limit:
-            del self._samples[next(iter(self._samples))]
+        self._count += len(kept) - before
+        while self._count > self._limit:
+            self._forget_one()
+
+    def _forget_one(self) -> None:
+        index, kept = next(iter(self._samples.items()))
+        del kept[next(iter(kept))]
+        self._count -= 1
+        if not kept:
+            del self._samples[index]
 
     def blocks(self, index: int) -> int:
         """Set of the blocks of piece ``index`` of which there are samples."""
@@ -57,11 +68,13 @@ class Blame:
         Its samples are forgotten; those of a block without digest convict nobody.
         """
         guilty: dict[Identity, None] = {}
-        for sample in self._samples.pop(index, ()):
+        samples = self._samples.pop(index, {})
+        self._count -= len(samples)
+        for sample in samples:
             if digests.get(sample.block, sample.digest) != sample.digest:
                 guilty[sample.sender] = None
         return list(guilty)
 
     def __len__(self) -> int:
         """Samples remembered."""
-        return sum(len(samples) for samples in self._samples.values())
+        return self._count

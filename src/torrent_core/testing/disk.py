@@ -9,6 +9,7 @@ from .. import actions as act
 from .. import events as ev
 from ..actions import Action
 from ..events import StorageEvent
+from ..limits import BLOCK_SIZE
 from ..metainfo import Metainfo
 from ..types import Buffer, FileStat, Span, StorageFault
 from .payload import Content
@@ -113,8 +114,8 @@ class Disk:
         if fault is not None:
             return ev.StorageFailed(name, job, fault, "made to fail")
         match action:
-            case act.HashPiece(piece=piece, data=data) if data is not None:
-                return ev.PieceHashed(name, job, self.digest(piece, data))
+            case act.HashPiece(data=data) if data is not None:
+                return self._hashed(action, data)
             case act.HashBlocks(chunks=chunks):
                 return ev.BlocksHashed(name, job, tuple(sha1(data).digest() for _, data in chunks))
             case act.HashPiece(spans=spans) | act.ReadBlocks(spans=spans):
@@ -135,8 +136,14 @@ class Disk:
         if len(content) != sum(span.length for span in spans):
             return ev.StorageFailed(name, job, StorageFault.MISSING)
         if isinstance(action, act.HashPiece):
-            return ev.PieceHashed(name, job, self.digest(action.piece, content))
+            return self._hashed(action, content)
         return ev.BlocksRead(name, job, content)
+
+    def _hashed(self, action: act.HashPiece, data: Buffer) -> StorageEvent:
+        digest = self.digest(action.piece, data)
+        starts = [block * BLOCK_SIZE for block in action.blocks]
+        blocks = tuple(sha1(data[start : start + BLOCK_SIZE]).digest() for start in starts)
+        return ev.PieceHashed(action.torrent, action.job, digest, blocks)
 
     def _change(self, file: int, offset: int, data: Buffer) -> None:
         self._write(file, offset, data)

@@ -19,7 +19,7 @@ from ..events import PieceHashed, StorageFailed, Written
 from ..limits import MAX_HASHES_OUT, MAX_STORAGE_RETRY, MAX_WRITES_OUT, STORAGE_RETRY
 from ..pieces import ActivePiece
 from .context import Context
-from .jobs import any_size, is_sha1
+from .jobs import any_size
 
 RETRY = "storage is tried again"
 
@@ -32,7 +32,6 @@ class Lane:
     """What its tasks are called."""
     expects: type[Any]
     """The event that answers it."""
-    fits: Callable[[Any], bool]
     limit: int
     """Tasks out at once."""
     out: int = 0
@@ -51,6 +50,8 @@ class Task:
     done: Callable[[Any], None]
     lost: Callable[[], None]
     """The torrent stops, and the last try failed."""
+    fits: Callable[[Any], bool] = any_size
+    """Whether the answer is as large as it must be."""
     delay: float = STORAGE_RETRY
     """How long it waits after the next failure."""
     retry_at: float = 0.0
@@ -62,8 +63,8 @@ class Backlog:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.hashes = Lane("hashes", PieceHashed, is_sha1, MAX_HASHES_OUT)
-        self.writes = Lane("writes", Written, any_size, MAX_WRITES_OUT)
+        self.hashes = Lane("hashes", PieceHashed, MAX_HASHES_OUT)
+        self.writes = Lane("writes", Written, MAX_WRITES_OUT)
         self._failed: dict[int, Task] = {}
         self._serial = 0
 
@@ -106,7 +107,7 @@ class Backlog:
             lane.expects,
             lambda event: self._done(task, event),
             lambda event: self._fail(task, event),
-            fits=lane.fits,
+            fits=task.fits,
         )
         self._context.actions.append(task.action(job))
 

@@ -6,8 +6,12 @@ fails again, that link is at fault; if it passes, the digests it passes with con
 sent others.  So each failure of a piece is either the last one or costs a culprit his link,
 and nobody else is ever banned.
 
-Data that went through the files proves nothing.  A link that alone sent a piece which failed
-in that way is only asked for other pieces for a while, so that the next one has its turn.
+That a piece failed which went through the files proves nothing.  A link that alone sent it is
+only asked for other pieces for a while, so that the next one has its turn.  But from then on
+the digests of blocks are taken before they leave memory: of this piece until it passes, and
+of all pieces until somebody is convicted, since the culprit may not be asked for this one
+again.  The true ones come with the digest of the piece that passes, of the same bytes.  So
+both sides of the comparison hold, whatever the disk has done to the blocks in between.
 """
 
 from __future__ import annotations
@@ -49,6 +53,7 @@ class Blaming:
         self._close = close
         self._blame = Blame()
         self._departed: dict[int, Identity] = {}
+        self._alert = False  # a piece that went through the files failed; no culprit since
 
     # --- Links ---------------------------------------------------------------------------
 
@@ -87,18 +92,21 @@ class Blaming:
         if len(contributors) == 1:
             (ordinal,) = contributors
             context.scheduler.spare(ordinal, piece.index, context.now)
-        self._take_samples(piece)
+        if piece.stored and contributors:
+            self._alert = True
+        # Before its buffer is used again, remember what each contributor sent.
+        wanted = context.picker.wanted >> piece.index & 1
+        piece.stage = Stage.TRACING
+        self._record(piece, piece.in_memory if wanted else 0, partial(self._start_over, piece))
 
-    def passed(self, piece: ActivePiece, then: Next) -> None:
-        """``piece`` matches its hash: see who sent other blocks when it did not, and go on."""
-        blocks = self._blame.blocks(piece.index) & piece.in_memory
+    def suspected(self, index: int) -> tuple[int, ...]:
+        """The blocks of piece ``index`` whose digests ``passed`` is to be given."""
+        return tuple(indices(self._blame.blocks(index)))
 
-        def hashed(digests: dict[int, bytes]) -> None:
-            for culprit in self._blame.settle(piece.index, digests):
-                self._convict(culprit, piece.index)
-            then()
-
-        self._hash(piece, blocks, hashed)
+    def passed(self, index: int, digests: dict[int, bytes]) -> None:
+        """Piece ``index`` matches its hash, with these digests by block: see who sent others."""
+        for culprit in self._blame.settle(index, digests):
+            self._convict(culprit, index)
 
     def verified(self, piece: ActivePiece) -> None:
         """``piece`` is ours: whoever sent a part of it has proven good."""
@@ -108,47 +116,52 @@ class Blaming:
                 if hosts:
                     self._dialling.review(hosts)
 
-    def _take_samples(self, piece: ActivePiece) -> None:
-        """Before its buffer is used again, remember what each contributor sent."""
-        known = {block: self._who(ordinal) for block, ordinal in piece.senders.items()}
-        senders = {block: peer for block, peer in known.items() if peer is not None}
-        wanted = self._context.picker.wanted >> piece.index & 1
-        blocks = sum(1 << block for block in senders) & piece.in_memory if wanted else 0
-
-        def hashed(digests: dict[int, bytes]) -> None:
-            samples = [Sample(block, senders[block], digest) for block, digest in digests.items()]
-            self._blame.remember(piece.index, samples)
-            self._start_over(piece)
-
-        self._hash(piece, blocks, hashed)
-
     def _start_over(self, piece: ActivePiece) -> None:
         """Fetch it again, unless it is not wanted any longer."""
         self._context.scheduler.retry(piece)
 
     # --- Digests -------------------------------------------------------------------------
 
-    def _hash(
-        self, piece: ActivePiece, blocks: int, done: Callable[[dict[int, bytes]], None]
-    ) -> None:
-        """Ask for the digest of each of these blocks; without them there is no proof."""
-        if not blocks:
-            done({})
+    def witness(self, piece: ActivePiece, blocks: int, then: Next) -> None:
+        """These blocks are about to leave memory: remember what each sender sent, if that may
+        become a proof, and go on."""
+        context = self._context
+        suspect = self._alert or piece.index in context.scheduler.parole.holders
+        is_open = context.is_running and piece.stage is not Stage.WRITING
+        self._record(piece, blocks if suspect and is_open else 0, then)
+
+    def _record(self, piece: ActivePiece, blocks: int, then: Next) -> None:
+        """Ask for the digests of these blocks, remember them, and go on; those that do not
+        come prove nothing."""
+        senders = self._senders(piece, blocks)
+        if not senders:
+            then()
             return
-        piece.stage = Stage.TRACING
-        numbers = list(indices(blocks))
 
         def hashed(event: BlocksHashed) -> None:
-            done(dict(zip(numbers, event.digests, strict=True)))
+            found = zip(senders.items(), event.digests, strict=True)
+            samples = [Sample(block, peer, digest) for (block, peer), digest in found]
+            self._blame.remember(piece.index, samples)
+            then()
 
         def failed(_event: StorageFailed) -> None:
-            done({})
+            then()
 
         context = self._context
-        fits = partial(are_sha1, len(numbers))
+        fits = partial(are_sha1, len(senders))
         job = context.jobs.begin(BlocksHashed, hashed, failed, fits=fits)
-        views = tuple((piece.block_info(n), piece.block_view(n)) for n in numbers)
+        views = tuple((piece.block_info(n), piece.block_view(n)) for n in senders)
         context.actions.append(HashBlocks(context.info_hash, job, piece.index, views))
+
+    def _senders(self, piece: ActivePiece, blocks: int) -> dict[int, Identity]:
+        """Who sent each of these blocks, as far as that is known."""
+        senders = {}
+        for block in indices(blocks):
+            ordinal = piece.senders.get(block)
+            peer = None if ordinal is None else self._who(ordinal)
+            if peer is not None:
+                senders[block] = peer
+        return senders
 
     # --- Consequences --------------------------------------------------------------------
 
@@ -157,6 +170,7 @@ class Blaming:
         context = self._context
         if context.bans.is_guilty(culprit):
             return  # all that follows from it has been done
+        self._alert = False
         context.actions.append(PeerBanned(context.info_hash, index, culprit))
         self._dialling.review(context.bans.convict(culprit))
         link = self._links.of_peer(culprit)

@@ -19,6 +19,7 @@ from ..pieces import ActivePiece, Stage
 from .backlog import Backlog, Task
 from .blaming import Blaming
 from .context import Context
+from .jobs import is_sha1
 from .writing import Writing
 
 
@@ -63,23 +64,28 @@ class Finishing:
         context = self._context
         data = None if piece.stored else piece.assemble()
         spans = context.files.piece_spans(piece.index)
+        blocks = self._blaming.suspected(piece.index)
         self._backlog.submit(
             Task(
                 self._backlog.hashes,
                 piece,
-                lambda job: HashPiece(context.info_hash, job, piece.index, data, spans),
-                partial(self._hashed, piece),
+                lambda job: HashPiece(context.info_hash, job, piece.index, data, spans, blocks),
+                partial(self._hashed, piece, blocks),
                 _nothing,
+                fits=partial(is_sha1, blocks=len(blocks)),
             )
         )
 
-    def _hashed(self, piece: ActivePiece, event: PieceHashed) -> None:
+    def _hashed(self, piece: ActivePiece, blocks: tuple[int, ...], event: PieceHashed) -> None:
         context = self._context
         if event.digest != context.verified.expected_hash(piece.index):
             self._blaming.failed(piece)
+            return
+        self._blaming.passed(piece.index, dict(zip(blocks, event.blocks, strict=True)))
+        if piece.stored:
+            self._done(piece)
         else:
-            after = self._done if piece.stored else self._write
-            self._blaming.passed(piece, partial(after, piece))
+            self._write(piece)
 
     def _write(self, piece: ActivePiece) -> None:
         piece.stage = Stage.WRITING

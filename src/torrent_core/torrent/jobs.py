@@ -35,15 +35,18 @@ class _Job:
     failed: Callable[[StorageFailed], None]
 
 
-def is_sha1(event: PieceHashed) -> bool:
-    """Whether the digest is as long as SHA-1 makes it."""
-    return len(event.digest) == HASH_LENGTH
+def is_sha1(event: PieceHashed, blocks: int = 0) -> bool:
+    """Whether the digest, and those of so many blocks, are as long as SHA-1 makes them."""
+    return len(event.digest) == HASH_LENGTH and _are_sha1(event.blocks, blocks)
 
 
 def are_sha1(count: int, event: BlocksHashed) -> bool:
     """Whether there are ``count`` digests, each as long as SHA-1 makes it."""
-    lengths = [len(digest) for digest in event.digests]
-    return lengths == [HASH_LENGTH] * count
+    return _are_sha1(event.digests, count)
+
+
+def _are_sha1(digests: tuple[bytes, ...], count: int) -> bool:
+    return [len(digest) for digest in digests] == [HASH_LENGTH] * count
 
 
 class Jobs:

@@ -104,7 +104,9 @@ class Torrent:
         self._dialling = Dialling(context, new_dial_id or count(1).__next__)
         self._blaming = Blaming(context, self._links, self._dialling, self._close)
         self._backlog = Backlog(context)
-        self._writing = Writing(context, self._backlog, self._stored, self._downloads.cancel)
+        self._writing = Writing(
+            context, self._backlog, self._blaming.witness, self._stored, self._downloads.cancel
+        )
         self._finishing = self._downloads.finishing = Finishing(
             context, self._backlog, self._writing, self._blaming, self._piece_verified
         )

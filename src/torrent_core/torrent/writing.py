@@ -11,6 +11,7 @@ Memory is given back when the write has been answered, and not before.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ..actions import WriteBlocks
 from ..bitfield import indices
@@ -19,25 +20,29 @@ from ..limits import BLOCK_SIZE
 from ..pieces import ActivePiece, LinkRequests, RequestInfo, Stage
 from ..types import Span
 from .backlog import Backlog, Task
+from .blaming import Next
 from .context import Context
 
 
 class Writing:
     """Writes blocks, and gives their memory back.
 
-    ``on_stored`` is called with each piece some of whose blocks lie in the files from now
-    on; ``cancel`` with each request that is owed a CANCEL.
+    ``witness`` is called with blocks that are about to leave memory, and goes on with what it
+    is given; ``on_stored`` with each piece some of whose blocks lie in the files from now on;
+    ``cancel`` with each request that is owed a CANCEL.
     """
 
     def __init__(
         self,
         context: Context,
         backlog: Backlog,
+        witness: Callable[[ActivePiece, int, Next], None],
         on_stored: Callable[[ActivePiece], None],
         cancel: Callable[[RequestInfo], None],
     ) -> None:
         self._context = context
         self._backlog = backlog
+        self._witness = witness
         self._on_stored = on_stored
         self._cancel = cancel
         self._giving_way = 0  # writes that are out so that memory comes free
@@ -94,7 +99,10 @@ class Writing:
 
     # --- Writing -----------------------------------------------------------------------
 
-    def _write(self, piece: ActivePiece, blocks: int, over: Callable[[], None]) -> None:
+    def _write(self, piece: ActivePiece, blocks: int, over: Next) -> None:
+        self._witness(piece, blocks, partial(self._submit, piece, blocks, over))
+
+    def _submit(self, piece: ActivePiece, blocks: int, over: Next) -> None:
         context = self._context
         chunks = tuple(self._chunks(piece, blocks))
 

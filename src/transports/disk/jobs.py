@@ -27,6 +27,7 @@ from torrent_core.events import (
 )
 from torrent_core.types import FileStat, Span, StorageFault
 
+from .blocks import BlockHasher
 from .files import TorrentFiles
 
 HASH_CHUNK = 1024 * 1024
@@ -56,16 +57,26 @@ def perform(files: TorrentFiles, job: Job) -> StorageEvent:
 
 
 def _hash(files: TorrentFiles, job: HashPiece) -> StorageEvent:
+    sha1, blocks = hashlib.sha1(), BlockHasher() if job.blocks else None
+    for view in _parts(files, job):
+        sha1.update(view)
+        if blocks is not None:
+            blocks.update(view)
+    digests = () if blocks is None else blocks.digests(job.blocks)
+    return PieceHashed(job.torrent, job.job, sha1.digest(), digests)
+
+
+def _parts(files: TorrentFiles, job: HashPiece) -> Iterator[memoryview]:
+    """What is to be hashed, in order; each part is gone with the next."""
     if job.data is not None:
-        return PieceHashed(job.torrent, job.job, hashlib.sha1(job.data).digest())
-    sha1 = hashlib.sha1()
+        yield job.data
+        return
     buffer = memoryview(bytearray(min(HASH_CHUNK, sum(span.length for span in job.spans))))
     for span in job.spans:
         for part in _cut(span):
             view = buffer[: part.length]
             _read(files, part, view)
-            sha1.update(view)
-    return PieceHashed(job.torrent, job.job, sha1.digest())
+            yield view
 
 
 def _hash_blocks(files: TorrentFiles, job: HashBlocks) -> StorageEvent:
