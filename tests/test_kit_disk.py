@@ -81,7 +81,7 @@ def test_a_sparse_disk_is_like_any_other(
         assert plain.holds(piece) == sparse.holds(piece)
         spans = (Span(3, 5, 2 * BLOCK),)
         for action in (
-            act.HashPiece(META.info_hash, 2, piece, None, spans),
+            act.HashPiece(META.info_hash, 2, piece, None, spans, (1, 0)),
             act.HashPiece(META.info_hash, 3, piece, memoryview(plain.read(piece)), ()),
             act.ReadBlocks(META.info_hash, 4, piece, spans),
             act.StatFiles(META.info_hash, 5),

@@ -727,6 +727,40 @@ def test_a_corrupter_of_long_pieces_among_honest_peers_is_banned_after_few_failu
     assert len(swarm.actions(act.PieceFailed)) <= 6
 
 
+def test_blocks_are_hashed_early_of_failed_pieces_and_of_others_until_somebody_is_convicted() -> (
+    None
+):
+    swarm = through_files(16 * 8 * BLOCK, 8 * BLOCK)
+    villains = [swarm.make(OncePerPiece, rate=rate) for rate in (3e5, 1e5, 5e4)]
+    heroes = [swarm.make(Seed, rate=2e5) for _ in range(2)]
+    for number, peer in enumerate([*villains, *heroes]):
+        connect(swarm, peer, f"8.8.4.{number}")
+    swarm.finish(600.0)
+    never_blamed(swarm, heroes)
+    assert {ban.peer_id for ban in banned(swarm)} == {peer.peer_id for peer in villains}
+    failed: set[int] = set()
+    alert, spared, hashed = False, 0, set[BlockInfo]()
+    for action in swarm.actions(object):
+        match action:
+            case act.PieceFailed(piece=index):
+                failed.add(index)
+                alert = True
+            case act.PeerBanned():
+                alert = False
+            case act.HashBlocks(piece=index, chunks=chunks):
+                assert alert or index in failed
+                hashed |= {block for block, _ in chunks}
+            case act.WriteBlocks(chunks=chunks):
+                for span, data in chunks:
+                    index, begin = divmod(span.offset, 8 * BLOCK)
+                    for at in range(begin, begin + len(data), BLOCK):
+                        known = BlockInfo(index, at, BLOCK) in hashed
+                        assert known or index not in failed
+                        hashed.discard(BlockInfo(index, at, BLOCK))
+                        spared += not known
+    assert spared
+
+
 class Liar(Disk):
     """For so many accesses from the start, some reads are wrong, and some writes are wrong,
     lost, or come late: when the next one has been done.  No file is ever too short for it."""

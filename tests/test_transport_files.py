@@ -127,6 +127,21 @@ def test_a_long_piece_is_hashed_from_storage_in_bounded_parts(tmp_path, monkeypa
     files.close()
 
 
+@pytest.mark.parametrize("chunk", [5_000, 16_384, 100_000])
+def test_digests_of_blocks_come_with_that_of_their_piece(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(jobs, "HASH_CHUNK", chunk)
+    data = random.Random(1).randbytes(40_000)
+    spans = (Span(0, 0, 17_000), Span(0, 17_000, 23_000))
+    files = in_folder(torrent([("a", len(data))]), tmp_path)
+    write(files, ((0, 0, len(data)), data))
+    parts = [data[at : at + 16_384] for at in range(0, len(data), 16_384)]
+    expected = tuple(hashlib.sha1(parts[block]).digest() for block in (2, 0))
+    right = PieceHashed(IH, 1, hashlib.sha1(data).digest(), expected)
+    assert perform(files, HashPiece(IH, 1, 0, None, spans, (2, 0))) == right
+    assert perform(files, HashPiece(IH, 1, 0, memoryview(data), spans, (2, 0))) == right
+    files.close()
+
+
 def test_nothing_is_made_before_the_first_write_and_then_only_what_is_written(files, tmp_path):
     assert list(tmp_path.iterdir()) == []
     assert write(files, ((2, 5, 3), b"xyz")) == Written(IH, 1)

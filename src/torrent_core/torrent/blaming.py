@@ -127,8 +127,8 @@ class Blaming:
         become a proof, and go on."""
         context = self._context
         suspect = self._alert or piece.index in context.scheduler.parole.holders
-        is_open = context.is_running and piece.stage is not Stage.WRITING
-        self._record(piece, blocks if suspect and is_open else 0, then)
+        proven = piece.stage is Stage.WRITING
+        self._record(piece, blocks if suspect and not proven else 0, then)
 
     def _record(self, piece: ActivePiece, blocks: int, then: Next) -> None:
         """Ask for the digests of these blocks, remember them, and go on; those that do not
