@@ -93,11 +93,11 @@ class Framer:
         """
         at, end = 0, len(data)
         blocks: list[Block] = []
-        if self._tail or self._arriving is not None:
+        if self._arriving is not None:
+            at = self._continue_block(self._arriving, data, blocks, now)
+        elif self._tail:
             at, event = self._resume(data, now)
-            if isinstance(event, BlocksReceived):
-                blocks = event.blocks
-            elif event is not None:
+            if event is not None:
                 yield event
         while at < end:
             at = self._whole_blocks(data, at, blocks, now)
@@ -183,9 +183,8 @@ class Framer:
         return self._arriving.fill(rest), None
 
     def _resume(self, data: memoryview, now: float) -> tuple[int, PeerEvent | None]:
-        """Go on with what the last input left unfinished; also returns how much was taken."""
-        if self._arriving is not None:
-            return self._continue_block(self._arriving, data, now)
+        """Go on with the message whose head the last input left unfinished; also returns how
+        much was taken."""
         at = 0
         need = self._need(self._tail)
         while len(self._tail) < need:
@@ -202,15 +201,15 @@ class Framer:
         return at + taken, event
 
     def _continue_block(
-        self, block: _Arriving, data: memoryview, now: float
-    ) -> tuple[int, PeerEvent | None]:
+        self, block: _Arriving, data: memoryview, blocks: list[Block], now: float
+    ) -> int:
+        """Take the rest of a block, or more of it; returns how much that was."""
         taken = block.fill(data)
-        if block.filled < block.length:
-            return taken, None
-        self._arriving = None
-        self._state.down.add(block.length, now)
-        done = (block.index, block.begin, block.length, block.target)
-        return taken, BlocksReceived([done])
+        if block.filled == block.length:
+            self._arriving = None
+            self._state.down.add(block.length, now)
+            blocks.append((block.index, block.begin, block.length, block.target))
+        return taken
 
 
 def _bounds(geometry: Geometry) -> list[tuple[int, int]]:

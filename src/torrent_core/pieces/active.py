@@ -8,14 +8,14 @@ free: others may have it too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from itertools import islice
 from typing import TypeAlias
 
 import attrs
 
-from ..bitfield import indices, lowest
+from ..bitfield import indices, lowest, without
 from ..errors import LocalProtocolError
 from ..limits import BLOCK_SIZE
 from ..types import BlockInfo, Buffer
@@ -204,25 +204,26 @@ class ActivePiece(Segments):
         mask = self.segment_blocks(segment)
         if (self.in_memory | self.writing) & mask:
             return False
+        if not self.requests and not self.claims:
+            return True
         first = segment * self.span
         blocks = range(first, min(first + self.span, self.blocks_needed))
         return not any(block in self.requests or block in self.claims for block in blocks)
 
     # --- Requests ----------------------------------------------------------------------
 
-    def add_requests(self, infos: Iterable[RequestInfo]) -> None:
-        """Links have been asked for these blocks."""
-        requests, held = self.requests, 0
-        for info in infos:
-            block = info.block
-            if block in requests:
-                requests[block].append(info)
-            else:
-                requests[block] = [info]
-            if not info.probe:
-                held |= 1 << block
-        self.free &= ~held
-        self.released &= ~held
+    def add_requests(self, infos: Sequence[RequestInfo]) -> None:
+        """A link has been asked for these blocks, one at least: all are probes or none is."""
+        requests = self.requests
+        fresh = {info.block: [info] for info in infos}
+        if not requests.keys().isdisjoint(fresh):
+            for block, asked in fresh.items():
+                asked[:0] = requests.get(block, ())
+        requests.update(fresh)
+        if not infos[0].probe:
+            held = sum(map(_set_of, fresh))
+            self.free = without(self.free, held)
+            self.released = without(self.released, held)
 
     def add_holder(self, info: RequestInfo) -> None:
         """The request keeps others from asking for its block (a probe does not)."""
@@ -354,5 +355,8 @@ class ActivePiece(Segments):
 _Test: TypeAlias = Callable[[RequestInfo], bool]
 _named = tuple.__new__
 """Makes a named tuple of a tuple; the class itself would call Python code for that."""
+
+_set_of = (1).__lshift__
+"""The set of one block."""
 
 _NOBODY: tuple[RequestInfo, ...] = ()

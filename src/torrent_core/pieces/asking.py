@@ -112,8 +112,8 @@ class Asking:
 
     def next_dirty(self) -> LinkRequests | None:
         """The next link to ``fill`` before the step ends, or None."""
-        ordinal = next(iter(self._dirty or self._silent), None)
-        return None if ordinal is None else self._active.links[ordinal]
+        queue = self._dirty or self._silent
+        return self._active.links[next(iter(queue))] if queue else None
 
     # --- Asking ------------------------------------------------------------------------
 

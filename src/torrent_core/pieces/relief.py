@@ -41,6 +41,11 @@ class Relief:
         """There was no memory for what ``link`` could have been asked for."""
         self._refused[link.state.ordinal] = link
 
+    @property
+    def is_due(self) -> bool:
+        """Whether any link was refused since ``take_refused`` was last called."""
+        return bool(self._refused)
+
     def take_refused(self) -> list[LinkRequests]:
         """The links refused since this was last called, those first that are not silent."""
         links = sorted(self._refused.values(), key=lambda link: link.snubbed)

@@ -9,7 +9,7 @@ latter two stay in a bounded ``Ledger``, so that a late answer is known as ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, repeat
+from itertools import accumulate, count, repeat
 from math import inf
 
 import attrs
@@ -110,20 +110,28 @@ class LinkRequests:
         it takes at the link's rate, plus ``slack``.  Deadlines of one link ascend, so that
         the oldest request is always the first one due: that makes "what is due?" O(1).
         """
-        out, ordinal, probe, serial = self.out, self.state.ordinal, self.snubbed, self._serial
         deadlines = self._deadlines(len(blocks), now, slack)
         named = piece.block_infos(blocks)
-        infos = []
-        for block, name, deadline in zip(blocks, named, deadlines, strict=True):
-            serial += 1
-            info = RequestInfo(ordinal, piece, block, name, now, deadline, serial, probe)
-            out[base + block] = info
-            infos.append(info)
-        self._serial = serial
+        # Once a block: what can be left to ``map`` takes half the time of a loop.
+        infos = list(
+            map(
+                RequestInfo,
+                repeat(self.state.ordinal),
+                repeat(piece),
+                blocks,
+                named,
+                repeat(now),
+                deadlines,
+                count(self._serial + 1),
+                repeat(self.snubbed),
+            )
+        )
+        self._serial += len(infos)
+        self.out.update(zip(map(base.__add__, blocks), infos, strict=True))
         piece.add_requests(infos)
         return named
 
-    def _deadlines(self, count: int, now: float, slack: float) -> list[float]:
+    def _deadlines(self, blocks: int, now: float, slack: float) -> list[float]:
         rate = self.state.down.value(now)
         if not self.out:
             self.last_progress = now
@@ -132,7 +140,7 @@ class LinkRequests:
         # After a long pause a rate is nearly nothing, and would put deadlines off for ever.
         each = min(BLOCK_SIZE / rate, slack) if rate else 0.0
         first = max(self._last_deadline, now + len(self.out) * each + slack)
-        *deadlines, self._last_deadline = accumulate(repeat(each, count), initial=first)
+        *deadlines, self._last_deadline = accumulate(repeat(each, blocks), initial=first)
         return deadlines
 
     def room(self, *, eager: bool) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ..bitfield import indices
+from ..bitfield import indices, lowest, without
 from ..limits import BLOCK_SIZE
 
 
@@ -30,6 +30,7 @@ class Segments:
         "_views",
         "all_blocks",
         "blocks_needed",
+        "is_whole",
         "length",
         "places",
         "span",
@@ -42,6 +43,8 @@ class Segments:
         """Set of all blocks."""
         self.span = span or self.blocks_needed
         """Blocks of every segment but the last."""
+        self.is_whole = self.span >= self.blocks_needed
+        """Whether the piece is one segment; if not, it is written through."""
         self.places = 0
         """Set of blocks whose segment is granted."""
         self._firsts = 0  # set of the first blocks of those segments
@@ -50,11 +53,6 @@ class Segments:
         self._buffer: memoryview | None = None  # the same of a whole piece
         if span is None:
             self.grant(0)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the piece is one segment; if not, it is written through."""
-        return self.span >= self.blocks_needed
 
     def block_length(self, block: int) -> int:
         """Bytes of the block; only the last one may be shorter."""
@@ -76,7 +74,11 @@ class Segments:
 
     def segments_of(self, blocks: int) -> list[int]:
         """The segments that have any of these blocks, ascending."""
-        return list(dict.fromkeys(block // self.span for block in indices(blocks)))
+        found: list[int] = []
+        while blocks:
+            found.append(lowest(blocks) // self.span)
+            blocks = without(blocks, self.segment_blocks(found[-1]))
+        return found
 
     def grant(self, segment: int) -> None:
         """Its blocks have places from now on."""

@@ -57,12 +57,20 @@ class Writing:
         """The end of a step: write what is complete, and make room for links that were
         refused memory.  Whether links must be filled again."""
         context = self._context
-        for piece, blocks in context.active.full:
+        if context.active.full:
+            self._store_full()
+        return context.scheduler.relief.is_due and self._make_room()
+
+    def _store_full(self) -> None:
+        active = self._context.active
+        for piece, blocks in active.full:
             if piece.stage is Stage.DOWNLOADING:
                 self.store(piece, blocks & piece.unsaved)
-                context.active.refresh(piece)
-        context.active.full.clear()
-        refused = context.scheduler.relief.take_refused()
+                active.refresh(piece)
+        active.full.clear()
+
+    def _make_room(self) -> bool:
+        refused = self._context.scheduler.relief.take_refused()
         gave = [self.give_way(link) for link in refused[self._giving_way :]]
         return any(gave)
 
