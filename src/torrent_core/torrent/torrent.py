@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from ..accounts import Explanation
-from ..actions import Action, TorrentCompleted
+from ..actions import Action
 from ..budget import Budget
 from ..deadlines import Deadline, soonest
 from ..errors import LocalProtocolError
@@ -47,13 +47,13 @@ from ..pieces import (
     PieceManager,
     PiecePicker,
     RequestScheduler,
-    Stage,
 )
 from ..storage import FileMap
 from ..types import CloseReason, InfoHash, RandomSource, TorrentState
+from .announcing import HAVES
 from .backlog import Backlog
 from .blaming import Blaming
-from .checking import CHECK_RETRY, Checking
+from .checking import CHECK_RETRY
 from .config import Budgets, TorrentConfig
 from .context import Context
 from .dialling import Dialling
@@ -61,13 +61,13 @@ from .downloads import Downloads
 from .explain import explain
 from .finishing import Finishing
 from .links import Links, TorrentLink
+from .running import Running
 from .saving import SAVE, Saving
 from .status import PeerStatus, TorrentStatus, peer_status, torrent_status
 from .uploads import Uploads
 from .waking import lateness
 from .writing import Writing
 
-HAVES = "HAVEs are due"
 PEER_ID_LENGTH = 20
 
 
@@ -107,17 +107,18 @@ class Torrent:
         self._writing = Writing(
             context, self._backlog, self._blaming.witness, self._stored, self._downloads.cancel
         )
+        self._saving = Saving(context, self._backlog, self._writing, self._links.totals)
+        self._running = Running(
+            context, self._links, self._downloads, self._dialling, self._saving, self._close
+        )
         self._finishing = self._downloads.finishing = Finishing(
-            context, self._backlog, self._writing, self._blaming, self._piece_verified
+            context, self._backlog, self._writing, self._blaming, self._running.verified
         )
         self._downloads.close = self._close
         self._uploads = Uploads(context, self._links)
-        self._checking = Checking(context, self._checked)
-        self._saving = Saving(context, self._backlog, self._writing, self._links.totals)
-        self._haves: list[int] = []
         self._on_event = self._event_table()
         self._on_peer = self._peer_table()
-        self._prioritise(priorities)
+        self._running.prioritise(priorities)
 
     def _make_context(
         self,
@@ -163,7 +164,9 @@ class Torrent:
         if handler is None:
             raise LocalProtocolError(f"a torrent does not take {type(event).__name__}")
         context = self._context
-        before, context.now = context.now, max(context.now, now)
+        before = context.now
+        if now > before:
+            context.now = now
         late = 0.0
         if now - before > SLEPT:  # else nothing can be that late
             late = lateness(self.next_deadline(), before, now)
@@ -218,7 +221,7 @@ class Torrent:
 
     def status(self, now: float) -> TorrentStatus:
         """The whole torrent at a glance."""
-        return torrent_status(self._context, self._links, self._checking.progress, now)
+        return torrent_status(self._context, self._links, self._running.checking.progress, now)
 
     def peers(self, now: float) -> list[PeerStatus]:
         """One row for each link with hands shaken, oldest first."""
@@ -248,6 +251,7 @@ class Torrent:
     # --- Routing -----------------------------------------------------------------------
 
     def _event_table(self) -> dict[type, Callable[[Any], None]]:
+        running = self._running
         return {
             BytesReceived: self._bytes_received,
             Sent: self._sent,
@@ -261,12 +265,12 @@ class Torrent:
             BlocksRead: self._answered,
             FilesStated: self._answered,
             StorageFailed: self._answered,
-            StartTorrent: self._start,
-            StopTorrent: self._stop,
-            Recheck: self._recheck,
-            SetPriorities: self._set_priorities,
-            AddPeer: self._add_peer,
-            DropPeer: self._drop_peer,
+            StartTorrent: self._named(running.start),
+            StopTorrent: self._named(running.stop),
+            Recheck: self._named(running.recheck),
+            SetPriorities: self._named(running.set_priorities),
+            AddPeer: self._named(self._add_peer),
+            DropPeer: self._named(self._drop_peer),
         }
 
     def _peer_table(self) -> dict[type, Callable[[TorrentLink, Any], None]]:
@@ -382,16 +386,10 @@ class Torrent:
 
     def _gained(self, link: TorrentLink, event: peer.PiecesGained) -> None:
         self._downloads.gained(link, event)
-        self._close_if_both_seed(link)
+        self._running.close_if_both_seed(link)
 
     def _fault(self, link: TorrentLink, event: peer.Fault) -> None:
         self._close(link, event.reason, event.detail)
-
-    def _close_if_both_seed(self, link: TorrentLink) -> None:
-        context = self._context
-        all_pieces = self.metainfo.geometry.all_pieces
-        if context.verified.is_complete and link.state.pieces == all_pieces:
-            self._close(link, CloseReason.BOTH_SEEDS)
 
     # --- Pieces ------------------------------------------------------------------------
 
@@ -400,102 +398,21 @@ class Torrent:
             self._saving.progressed()
         self._finishing.stored(piece)
 
-    def _piece_verified(self, index: int) -> None:
-        context = self._context
-        if not context.is_running:
-            return  # nobody is left to be told, and the last save is still to come
-        self._saving.progressed()
-        if not self._haves:
-            context.timers.set((HAVES, 0), context.now + context.config.have_delay)
-        self._haves.append(index)
-        if context.state is TorrentState.DOWNLOADING and not context.missing:
-            self._complete()
-
-    def _complete(self) -> None:
-        self._context.actions.append(TorrentCompleted(self.info_hash))
-        self._context.enter(TorrentState.SEEDING)
-        self._flush_haves()
-
-    def _flush_haves(self) -> None:
-        self._context.timers.clear((HAVES, 0))
-        self._links.announce(self._haves)
-        self._haves.clear()
-        self._downloads.review_interest()
-        for link in self._links.active:
-            self._close_if_both_seed(link)
-
     # --- Commands ------------------------------------------------------------------------
 
-    def _start(self, event: StartTorrent) -> None:
-        self._check_name(event.torrent)
-        if self._context.state is not TorrentState.STOPPED:
-            raise LocalProtocolError("the torrent is running")
-        self._checking.begin(event.resume)
+    def _named(self, command: Callable[[Any], None]) -> Callable[[Any], None]:
+        """``command`` for events that name this torrent, and no other."""
 
-    def _checked(self) -> None:
-        """The check is over: download, or seed."""
-        context = self._context
-        self._dialling.stale = True
-        self._links.announce_checked()
-        if context.missing:
-            context.enter(TorrentState.DOWNLOADING)
-            self._downloads.review_interest()
-        else:
-            self._complete()
-        self._saving.progressed()
+        def handle(event: Any) -> None:
+            self._check_name(event.torrent)
+            command(event)
 
-    def _stop(self, event: StopTorrent) -> None:
-        self._check_name(event.torrent)
-        context = self._context
-        if not context.is_running:
-            return
-        context.enter(TorrentState.STOPPING)
-        context.picker.set_wanted(0)
-        self._haves.clear()
-        self._dialling.cancel_all()
-        for link in self._links.active:
-            self._close(link, CloseReason.STOPPING)
-        context.timers.clear((HAVES, 0))
-        context.timers.clear((CHECK_RETRY, 0))
-        self._saving.begin_stop()
-
-    def _recheck(self, event: Recheck) -> None:
-        self._check_name(event.torrent)
-        if not self._context.may_dial:
-            raise LocalProtocolError(f"a torrent that is {self.state.value} has no re-check")
-        self._abandon(self.metainfo.geometry.all_pieces)
-        self._checking.begin(None, trust_nothing=True)
-
-    def _set_priorities(self, event: SetPriorities) -> None:
-        self._check_name(event.torrent)
-        self._prioritise(event.priorities)
-        context = self._context
-        if not context.may_dial:
-            return
-        context.picker.set_wanted(context.wanted)
-        self._abandon(~context.wanted)
-        self._checking.create_wanted()
-        self._downloads.review_interest()
-        if context.missing:
-            context.enter(TorrentState.DOWNLOADING)
-        elif context.state is TorrentState.DOWNLOADING:
-            self._complete()
-
-    def _prioritise(self, priorities: tuple[int, ...] | None) -> None:
-        self._context.wanted = self._context.files.wanted_pieces(priorities)
-        self._context.priorities = priorities
-
-    def _abandon(self, pieces: int) -> None:
-        for piece in self._context.active.active_pieces:
-            if pieces >> piece.index & 1 and piece.stage is Stage.DOWNLOADING:
-                self._downloads.abandon(piece.index)
+        return handle
 
     def _add_peer(self, event: AddPeer) -> None:
-        self._check_name(event.torrent)
         self._dialling.add(event.address)
 
     def _drop_peer(self, event: DropPeer) -> None:
-        self._check_name(event.torrent)
         self._dialling.drop(event.address)
         for link in self._links.to(event.address):
             self._close(link, CloseReason.DROPPED)
@@ -524,11 +441,11 @@ class Torrent:
 
     def _timer(self, why: str, index: int) -> None:
         if why == HAVES:
-            self._flush_haves()
+            self._running.tell()
         elif why == SAVE:
             self._saving.tick()
         elif why == CHECK_RETRY:
-            self._checking.tick()
+            self._running.checking.tick()
         else:
             self._backlog.tick(index)
 
