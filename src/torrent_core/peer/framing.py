@@ -53,11 +53,13 @@ class _Arriving:
 
     def fill(self, data: memoryview) -> int:
         """Take what is still missing from the start of ``data``; returns how much that was."""
-        count = min(len(data), self.length - self.filled)
+        before, missing = self.filled, self.length - self.filled
+        if len(data) > missing:
+            data = data[:missing]
+        self.filled = before + len(data)
         if self.target is not None:
-            self.target[self.filled : self.filled + count] = data[:count]
-        self.filled += count
-        return count
+            self.target[before : self.filled] = data
+        return len(data)
 
 
 class Framer:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from itertools import islice
+from itertools import islice, repeat
 from typing import TypeAlias
 
 import attrs
@@ -153,7 +153,8 @@ class ActivePiece(Segments):
     def block_infos(self, blocks: Sequence[int]) -> list[BlockInfo]:
         """The same of several blocks, in half the time."""
         index, last = self.index, self.blocks_needed - 1
-        infos = [_named(BlockInfo, (index, b * BLOCK_SIZE, BLOCK_SIZE)) for b in blocks]
+        fields = zip(repeat(index), map(_begin_of, blocks), repeat(BLOCK_SIZE))
+        infos = list(map(_named, repeat(BlockInfo), fields))
         if last in blocks:
             infos[blocks.index(last)] = self.block_info(last)
         return infos
@@ -355,6 +356,9 @@ class ActivePiece(Segments):
 _Test: TypeAlias = Callable[[RequestInfo], bool]
 _named = tuple.__new__
 """Makes a named tuple of a tuple; the class itself would call Python code for that."""
+
+_begin_of = BLOCK_SIZE.__mul__
+"""Where a block begins in its piece."""
 
 _set_of = (1).__lshift__
 """The set of one block."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import starmap
 
 from ..bitfield import wire_length
 from ..errors import WireError
@@ -213,9 +215,9 @@ def max_message_length(piece_count: int) -> int:
 
 
 def _encode_ranges(message_id: int, blocks: Iterable[BlockInfo]) -> bytes:
-    pack = _RANGE_MESSAGE.pack
+    pack = partial(_RANGE_MESSAGE.pack, 13, message_id)
     try:
-        return b"".join([pack(13, message_id, *block) for block in blocks])
+        return b"".join(starmap(pack, blocks))
     except struct.error as error:
         raise WireError(f"a block does not fit the wire: {error}") from error
 
