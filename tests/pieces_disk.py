@@ -51,7 +51,8 @@ class Files:
                 self.store(piece, blocks & piece.unsaved)
         active.full.clear()
         refused = self.scheduler.relief.take_refused()
-        return bool(sum([self.give_way(link, now) for link in refused[len(self.out) :]]))
+        gave = [self.give_way(link, now) for link in list(refused)[len(self.out) :]]
+        return any(gave)
 
     def give_way(self, link: LinkRequests, now: float) -> bool:
         """Give up what nobody works on, for ``link``."""

@@ -57,7 +57,6 @@ def test_requests_of_a_departed_peer_that_stay_are_found(monkeypatch: pytest.Mon
 
 
 def test_released_blocks_that_nobody_is_offered_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Asking, "touch_all", lambda self: None)
     monkeypatch.setattr(Asking, "touch_hungry", lambda self: None)
     found = violation(BOTH, 2)
     assert "stranded" in found or "not complete" in found

@@ -104,11 +104,12 @@ class Crowd:
                 case act.HashPiece(job=job):
                     self.feed(ev.PieceHashed(self.meta.info_hash, job, bytes(20)))
 
-    def calls(self, *messages: wire.Message) -> int:
-        """What it costs when link 0 says this."""
+    def calls(self, number: int, *messages: wire.Message) -> int:
+        """What it costs when this link says so; hangs up, if it says nothing."""
         data = b"".join(map(wire.encode, messages))
+        event = ev.BytesReceived(number, data) if data else ev.LinkClosed(number)
         with counted_calls() as calls:
-            self.feed(ev.BytesReceived(0, data))
+            self.feed(event)
         return calls[0]
 
     def costs(self) -> dict[str, int]:
@@ -116,10 +117,13 @@ class Crowd:
         blocks = [self.asked[0].pop(0) for _ in range(2)]
         pieces = [wire.Piece(block.piece, block.begin, bytes(BLOCK)) for block in blocks]
         return {
-            "have": self.calls(wire.Have(1)),
-            "blocks": self.calls(*pieces),
-            "nothing": self.calls(wire.KeepAlive()),
-            "reject": self.calls(wire.Reject(*self.asked[0].pop(0))),
+            "have": self.calls(0, wire.Have(1)),
+            "blocks": self.calls(0, *pieces),
+            "nothing": self.calls(0, wire.KeepAlive()),
+            "reject": self.calls(1, wire.Reject(*self.asked[1].pop(0))),
+            "choke": self.calls(2, wire.Choke()),
+            "unchoke": self.calls(2, wire.Unchoke()),
+            "end": self.calls(3),
         }
 
 

@@ -40,6 +40,14 @@ of the longest round trips on Earth; lt waits for its tick of one second).
 
 A CANCEL cannot overtake what comes so soon."""
 
+MAX_LINKS_REVIEWED = 16
+"""Hungry links that look at slower ones together, and busy ones that are offered what came
+free: more wait for their turn (lt picks end-game blocks for one peer at a time)."""
+
+MAX_SLOW_LINKS_SEEN = 32
+"""Links that one in end-game looks at to find the slowest, in turn: more than have requests
+out near the end of a usual download (lt keeps 50 connections a torrent by default)."""
+
 # --- Deadlines ---------------------------------------------------------------------------
 REQUEST_TIMEOUT = 30.0
 """The plan's default, and here the ceiling of every adaptive request deadline."""

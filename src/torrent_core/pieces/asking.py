@@ -12,23 +12,31 @@ Work is found for a link in this order:
 6. as 4, beyond the cap: the cap yields before it leaves a link idle;
 7. blocks asked of slower links (``endgame``).
 
-A link that finds too little is *hungry*.  It is looked at again as soon as anything changes
-that could feed it (blocks released, memory freed), and while others have requests out every
+A link that finds too little is *hungry*.  It is looked at again as soon as anything comes free
+that it could take (blocks released, memory freed), and while others have requests out every
 ``ENDGAME_PATIENCE``, since links become slow without any event.  The *dirty* links are those
 to look at before the step ends; a block that becomes free is therefore asked of somebody
 else in the same step.
+
+What came free is offered to one hungry link after another, each found by the pieces it could
+be asked for (``waiting``), until nothing is left of it or nobody could take it: an event costs
+what it frees, however many links wait.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from itertools import islice
 from math import inf
 
 from ..bitfield import indices, lowest, without
 from ..limits import (
     BLOCK_SIZE,
     ENDGAME_PATIENCE,
+    MAX_LINKS_REVIEWED,
     MAX_OPEN_BLOCKS,
     MAX_PIPELINE,
+    MAX_SLOW_LINKS_SEEN,
     MIN_PIPELINE,
 )
 from ..types import BlockInfo
@@ -39,6 +47,7 @@ from .parole import Parole
 from .picker import PiecePicker
 from .relief import Relief
 from .requests import LinkRequests
+from .waiting import Waiting
 
 LINKS_TO_PIECES = 1.5
 """Open pieces per link before the soft cap bites (lt: 1.5 partial pieces a peer)."""
@@ -49,12 +58,18 @@ class Asking:
 
     __slots__ = (
         "_active",
+        "_awake",
+        "_blocks_free",
+        "_busy",
         "_dirty",
         "_hungry",
+        "_memory_free",
         "_parole",
         "_picker",
         "_relief",
+        "_roomy",
         "_silent",
+        "_unheard",
         "reassigned",
         "review_at",
     )
@@ -70,7 +85,17 @@ class Asking:
         # The same of links that are snubbed: whoever answers comes first, since a piece that
         # is kept for one link at a time would go round among silent ones for ever.
         self._silent: dict[int, bool] = {}
-        self._hungry: dict[int, float] = {}  # when it last looked at slower links in vain
+        # When it last looked at slower links in vain; first whose turn to look is next.
+        self._hungry: OrderedDict[int, float] = OrderedDict()
+        # The hungry ones that could be asked for anything, and for what; those that are
+        # snubbed apart.
+        self._awake = Waiting()
+        self._unheard = Waiting()
+        # Links with requests out, and some that had: first who is looked at next.
+        self._busy: OrderedDict[int, LinkRequests] = OrderedDict()
+        self._roomy: dict[int, None] = {}  # above the low-water mark, and could take some more
+        self._blocks_free = False  # something came free that nobody has been offered
+        self._memory_free = False
         self.reassigned: list[RequestInfo] = []
         """Requests for blocks released before, since the caller last emptied this."""
         self.review_at: float | None = None
@@ -83,37 +108,107 @@ class Asking:
         self._queue(link).setdefault(link.state.ordinal, False)
 
     def touch_hungry(self) -> None:
-        """Look at every hungry link before the step ends."""
-        for ordinal in self._hungry:
-            self.touch(self._active.links[ordinal])
-
-    def touch_all(self) -> None:
-        """Blocks came free: whoever has any room at all is to take them, in this step."""
-        for ordinal, link in self._active.links.items():
-            if len(link.out) < link.depth:
-                self._queue(link)[ordinal] = True
+        """Blocks or memory came free: whoever can is to take them in this step."""
+        self._blocks_free = self._memory_free = True
+        if self._parole.holders:  # a hungry link may take over what is reserved for a slow one
+            self._look_around()
 
     def _queue(self, link: LinkRequests) -> dict[int, bool]:
         return self._silent if link.snubbed else self._dirty
 
     def review(self, now: float) -> None:
-        """Let hungry links look at slower ones again if that is due."""
+        """Let hungry links look at slower ones again if that is due: all, or of many the
+        next few."""
         if self.review_at is not None and now >= self.review_at:
             self.review_at = None
-            self.touch_hungry()
+            self._look_around()
+            if len(self._hungry) > MAX_LINKS_REVIEWED:
+                self._arm_review(now)
+
+    def _look_around(self) -> None:
+        for ordinal in list(islice(self._hungry, MAX_LINKS_REVIEWED)):
+            self._hungry.move_to_end(ordinal)
+            self.touch(self._active.links[ordinal])
 
     def forget(self, ordinal: int) -> None:
         """The link is gone."""
         self._dirty.pop(ordinal, None)
         self._silent.pop(ordinal, None)
-        self._hungry.pop(ordinal, None)
+        self._roomy.pop(ordinal, None)
+        self._busy.pop(ordinal, None)
+        self._sated(ordinal)
         if len(self._active.links) < 2:
             self.review_at = None  # nobody is left to be helped
 
     def next_dirty(self) -> LinkRequests | None:
         """The next link to ``fill`` before the step ends, or None."""
-        queue = self._dirty or self._silent
-        return self._active.links[next(iter(queue))] if queue else None
+        ordinal = next(iter(self._dirty), None)
+        if ordinal is None and (self._blocks_free or self._memory_free):
+            ordinal = self._taker(self._awake)
+        if ordinal is None:
+            ordinal = next(iter(self._silent), None)
+        if ordinal is None and (self._blocks_free or self._memory_free):
+            ordinal = self._taker(self._unheard)
+            if ordinal is None:
+                self._blocks_free = self._memory_free = False
+        return None if ordinal is None else self._active.links[ordinal]
+
+    # --- What came free ----------------------------------------------------------------
+
+    def _taker(self, waiting: Waiting) -> int | None:
+        """The next of these links that can take of what came free."""
+        active = self._active
+        ordinal = None
+        if self._blocks_free and active.open:
+            ordinal = self._able(waiting, active.open)
+            if ordinal is None and waiting is self._awake:
+                ordinal = self._topped_up(active.orphaned)
+        if ordinal is None and self._memory_free:
+            ordinal = self._able(waiting, active.dry | self._picker.candidates)
+        return ordinal
+
+    def _able(self, waiting: Waiting, pieces: int) -> int | None:
+        """A link among those waiting that may be asked for any of these pieces."""
+        for index, holder in self._parole.holders.items():
+            if holder is not None and pieces >> index & 1:
+                if waiting.has(holder, 1 << index):
+                    return holder
+                pieces ^= 1 << index
+        return waiting.find(pieces)
+
+    def _topped_up(self, pieces: int) -> int | None:
+        """A link that is busy enough, and is to take these nevertheless.
+
+        To find none is no harm: whoever comes to its low-water mark first takes them.  So it
+        is enough to look at a few.
+        """
+        for ordinal in list(islice(self._roomy, MAX_LINKS_REVIEWED if pieces else 0)):
+            del self._roomy[ordinal]
+            link = self._active.links[ordinal]
+            if len(link.out) < link.depth and link.answers & pieces:
+                self._queue(link)[ordinal] = True
+                return ordinal
+        return None
+
+    def _sated(self, ordinal: int) -> None:
+        """The link is not hungry, or is no more."""
+        self._relief.forget(ordinal)
+        if self._hungry.pop(ordinal, None) is not None:
+            self._awake.drop(ordinal)
+            self._unheard.drop(ordinal)
+
+    def _starved(self, link: LinkRequests, usable: int, now: float) -> None:
+        """The link has found too little among these pieces."""
+        ordinal = link.state.ordinal
+        self._hungry.setdefault(ordinal, -inf)
+        waiting, other = self._awake, self._unheard
+        if link.snubbed:
+            waiting, other = other, waiting
+        other.drop(ordinal)
+        waiting.put(ordinal, usable)
+        self._relief.forget(ordinal)
+        if usable and self.review_at is None:
+            self._arm_review(now)
 
     # --- Asking ------------------------------------------------------------------------
 
@@ -126,9 +221,13 @@ class Asking:
             link.pace(now, self._share())
         room = link.room(eager=eager)
         if room > 0:
+            self._roomy.pop(ordinal, None)
             asked = self._fill(link, room, now)
         else:
             asked = []
+            self._sated(ordinal)
+            if len(link.out) < link.depth:
+                self._roomy[ordinal] = None
         self._active.rearm(link)
         return asked
 
@@ -145,22 +244,26 @@ class Asking:
         return max(MIN_PIPELINE, memory.budget.limit // BLOCK_SIZE // (self._active.busy + 1))
 
     def _fill(self, link: LinkRequests, room: int, now: float) -> list[BlockInfo]:
-        usable = without(link.usable(now), self._parole.closed_to(link))
+        may = link.usable(now)
+        usable = without(may, self._parole.closed_to(link))
         asked: list[BlockInfo] = []
+        refused = False
         while usable and room > len(asked):
             piece = self._choose(link, usable, now)
             if piece is None:
-                if usable & (self._active.dry | self._picker.candidates):
-                    self._relief.refused(link)
-                asked += self._steal(link, usable, room - len(asked), now)
+                refused = bool(usable & (self._active.dry | self._picker.candidates))
+                asked += self._steal(link, usable, room - len(asked), now, patient=refused)
                 break
             asked += self._ask(link, piece, room - len(asked), now)
+        if asked:
+            self._busy[link.state.ordinal] = link
         if len(asked) == room:
-            self._hungry.pop(link.state.ordinal, None)
+            self._sated(link.state.ordinal)
         else:
-            self._hungry.setdefault(link.state.ordinal, -inf)
-            if usable and self.review_at is None:
-                self._arm_review(now)
+            self._starved(link, may, now)
+        if refused:
+            self._memory_free = False
+            self._relief.refused(link)
         return asked
 
     def _arm_review(self, now: float) -> None:
@@ -222,14 +325,34 @@ class Asking:
 
     # --- End-game ----------------------------------------------------------------------
 
-    def _steal(self, link: LinkRequests, usable: int, room: int, now: float) -> list[BlockInfo]:
-        """A look costs a glance at every link, so one in vain is not repeated at once."""
+    def _steal(
+        self, link: LinkRequests, usable: int, room: int, now: float, *, patient: bool
+    ) -> list[BlockInfo]:
+        """Blocks of slower links.
+
+        A look costs a glance at many links, so one in vain is not repeated at once.
+        ``patient``: memory is all that the link lacks, and most often comes free before it
+        would be of use to ask for anything twice.
+        """
         ordinal = link.state.ordinal
-        if link.out and now < self._hungry.get(ordinal, -inf) + ENDGAME_PATIENCE:
+        last = self._hungry.get(ordinal, now if patient else -inf)
+        if (link.out or patient) and now < last + ENDGAME_PATIENCE:
+            self._hungry.setdefault(ordinal, last)
             return []
         usable &= ~self._parole.everything
         asked: list[BlockInfo] = []
-        for info in steal(link, self._active.links, usable, room, now):
+        for info in steal(link, self._active.links, self._seen(), usable, room, now):
             asked += self._active.request(link, info.piece, [info.block], now)
         self._hungry[ordinal] = -inf if asked else now
         return asked
+
+    def _seen(self) -> list[LinkRequests]:
+        """The next links to be looked at, of those with requests out."""
+        busy = self._busy
+        seen = list(islice(busy.items(), MAX_SLOW_LINKS_SEEN))
+        for ordinal, link in seen:
+            if link.out:
+                busy.move_to_end(ordinal)
+            else:
+                del busy[ordinal]
+        return [link for _, link in seen]

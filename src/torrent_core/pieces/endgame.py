@@ -3,7 +3,8 @@
 That is a question about one link, not about the torrent: an idle link helps a slow one with
 what both have, whatever else is missing that neither can send.
 
-1. The taker looks at the other links, the one that will need longest first.
+1. The taker looks at the other links, of many at a few in turn, the one that will need
+   longest first.
 2. It takes from the *end* of that link's queue, since those blocks come last.
 3. A block is worth asking for twice if its holder will need a while for it, and the taker at
    most half of that.  Without that rule equal links at the end of a fast download ask for
@@ -17,7 +18,7 @@ what both have, whatever else is missing that neither can send.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
 from ..limits import BLOCK_SIZE, ENDGAME_PATIENCE, MAX_BLOCK_HOLDERS, MIN_PIPELINE
@@ -31,17 +32,18 @@ WORTHWHILE = 0.5
 def steal(
     taker: LinkRequests,
     links: Mapping[int, LinkRequests],
+    seen: Iterable[LinkRequests],
     usable: int,
     room: int,
     now: float,
 ) -> Iterator[RequestInfo]:
     """Requests of other links that ``taker`` should be asked to answer as well.
 
-    At most ``room``; lazily, and to be noted by the caller as they come, so that each
-    decision sees the ones before it.
+    ``seen`` are those that it looks at.  At most ``room``; lazily, and to be noted by the
+    caller as they come, so that each decision sees the ones before it.
     """
     rate = taker.speed(now)
-    for holder in _slowest_first(taker, links, now, known=rate > 0.0):
+    for holder in _slowest_first(taker, seen, now, known=rate > 0.0):
         position = len(holder.out)
         for info in reversed(holder.out.values()):
             if not room:
@@ -56,11 +58,11 @@ def steal(
 
 
 def _slowest_first(
-    taker: LinkRequests, links: Mapping[int, LinkRequests], now: float, *, known: bool
+    taker: LinkRequests, links: Iterable[LinkRequests], now: float, *, known: bool
 ) -> list[LinkRequests]:
     """The links that blocks may be taken from; ``known``: the taker's rate is."""
     slow = []
-    for link in links.values():
+    for link in links:
         if link.out and link is not taker:
             wait = link.wait(len(link.out), now)
             answering = wait == inf and now - link.last_progress < ENDGAME_PATIENCE

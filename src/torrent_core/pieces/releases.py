@@ -45,7 +45,7 @@ class Releases:
                 self.start_over(piece)
                 started_over = True
         if void or started_over:
-            self._asking.touch_all()
+            self._asking.touch_hungry()
         if ordinal in self._active.links:
             self._asking.touch(link)
         return Released(link.state, cause, tuple(void), cancel)

@@ -8,6 +8,9 @@ This is looked at when memory was refused, and at no other time.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+
 import attrs
 
 from ..bitfield import indices
@@ -29,28 +32,40 @@ class Vacated:
 
 
 class Relief:
-    """Remembers which links were refused memory, and makes room for them."""
+    """Remembers which links lack memory, and makes room for them."""
 
-    __slots__ = ("_active", "_refused")
+    __slots__ = ("_active", "_asked", "_lacking", "_silent")
 
     def __init__(self, active: ActivePieceManager) -> None:
         self._active = active
-        self._refused: dict[int, LinkRequests] = {}
+        self._lacking: dict[int, LinkRequests] = {}
+        self._silent: dict[int, LinkRequests] = {}
+        self._asked = False
 
     def refused(self, link: LinkRequests) -> None:
-        """There was no memory for what ``link`` could have been asked for."""
-        self._refused[link.state.ordinal] = link
+        """There is no memory for what ``link`` could be asked for."""
+        lacking, other = self._lacking, self._silent
+        if link.snubbed:
+            lacking, other = other, lacking
+        other.pop(link.state.ordinal, None)
+        lacking[link.state.ordinal] = link
+        self._asked = True
 
     @property
     def is_due(self) -> bool:
         """Whether any link was refused since ``take_refused`` was last called."""
-        return bool(self._refused)
+        return self._asked
 
-    def take_refused(self) -> list[LinkRequests]:
-        """The links refused since this was last called, those first that are not silent."""
-        links = sorted(self._refused.values(), key=lambda link: link.snubbed)
-        self._refused.clear()
-        return links
+    def forget(self, ordinal: int) -> None:
+        """The link lacks no memory any longer."""
+        self._lacking.pop(ordinal, None)
+        self._silent.pop(ordinal, None)
+
+    def take_refused(self) -> Iterator[LinkRequests]:
+        """The links that lack memory, those first that are not silent; none if no link was
+        refused any since this was last called."""
+        asked, self._asked = self._asked, False
+        return chain(self._lacking.values(), self._silent.values()) if asked else iter(())
 
     def make_room(self, now: float, link: LinkRequests | None = None) -> Vacated | None:
         """The memory to be given up, for ``link`` or another torrent; None if there is none.

@@ -77,7 +77,7 @@ class Unasked:
         self._active.unclaim(link)
         self._active.forget(info)
         self._lateness.progressed(link, now)
-        self._asking.touch_all()
+        self._asking.touch_hungry()
         self._asking.touch(link)
         return Outcome(waste=why)
 

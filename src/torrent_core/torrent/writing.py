@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 
 from ..actions import WriteBlocks
 from ..bitfield import indices
@@ -70,9 +71,13 @@ class Writing:
         active.full.clear()
 
     def _make_room(self) -> bool:
+        gave = False
         refused = self._context.scheduler.relief.take_refused()
-        gave = [self.give_way(link) for link in refused[self._giving_way :]]
-        return any(gave)
+        for link in islice(refused, self._giving_way, None):
+            if not self.give_way(link):
+                break  # nor for the next: the silent ones come last
+            gave = True
+        return gave
 
     def give_way(self, link: LinkRequests | None = None) -> bool:
         """Give up memory that nobody works on, for ``link`` or for another torrent.
