@@ -145,12 +145,13 @@ class Asking:
         ordinal = next(iter(self._dirty), None)
         if ordinal is None and (self._blocks_free or self._memory_free):
             ordinal = self._taker(self._awake)
-        if ordinal is None:
-            ordinal = next(iter(self._silent), None)
-        if ordinal is None and (self._blocks_free or self._memory_free):
-            ordinal = self._taker(self._unheard)
+            if ordinal is None:
+                # Before those that have just lost something, or they would take it back.
+                ordinal = self._taker(self._unheard)
             if ordinal is None:
                 self._blocks_free = self._memory_free = False
+        if ordinal is None:
+            ordinal = next(iter(self._silent), None)
         return None if ordinal is None else self._active.links[ordinal]
 
     # --- What came free ----------------------------------------------------------------

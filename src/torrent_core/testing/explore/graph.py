@@ -9,7 +9,7 @@ Callbacks count by what they are bound to: a retry that is scheduled is state to
 from __future__ import annotations
 
 import marshal
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import partial
@@ -55,6 +55,7 @@ class Canon:
             list: self._list,
             deque: self._list,
             dict: self._dict,
+            OrderedDict: self._dict,
             set: self._set,
             bytearray: lambda value: self._out.append(bytes(value)),
             memoryview: lambda value: self._out.append(len(value)),
