@@ -48,7 +48,10 @@ class Verdict:
     """What became of the killer."""
 
     failed: bool
-    """The test ran and failed."""
+    """The test ran, and something that it asserts did not hold.
+
+    A fault that raises TypeError, or anything else but a failed assertion, is a patch that went
+    wrong: any test that runs the line would notice that, so it proves nothing."""
     steps: int
     """Events that torrents had handled by then."""
     message: str
@@ -146,10 +149,18 @@ class _Witness:
             self.message = f"not collected: {report.longrepr}"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call":
-            self.failed = report.failed
-            crash = getattr(report.longrepr, "reprcrash", None)
-            self.message = crash.message if crash is not None else report.outcome
+        if report.when == "call" and not self.failed and not report.failed:
+            self.message = report.outcome
+
+    def pytest_exception_interact(
+        self, call: pytest.CallInfo[Any], report: pytest.TestReport | pytest.CollectReport
+    ) -> None:
+        if report.when != "call" or call.excinfo is None:
+            return
+        self.failed = call.excinfo.errisinstance((AssertionError, pytest.fail.Exception))
+        said = call.excinfo.exconly().splitlines()[0]
+        where = str(call.excinfo.traceback[-1].statement).strip()
+        self.message = f"{said} ({where})" if self.failed else f"crashed: {said} ({where})"
 
 
 def _run(mutant: Mutant, answer: Connection) -> None:
