@@ -24,6 +24,8 @@ import attrs
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PRELOADED = ["pytest", "pytest_timeout", "hypothesis.stateful", "anyio.pytest_plugin", "attrs"]
+"""What takes time to import and knows nothing of the engine."""
 PATIENCE = 100.0
 """Seconds after which a mutant counts as not noticed: a test that hangs says nothing."""
 
@@ -35,7 +37,7 @@ class Mutant:
     fault: str
     """What the engine does wrong, as a phrase; also the mutant's name."""
     lesson: str
-    """Where it was seen: the lesson or scenario that it breaks."""
+    """What it breaks: a lesson of engines that stalled, and the scenario that has it."""
     module: str
     old: str
     new: str
@@ -53,7 +55,7 @@ class Verdict:
     A fault that raises TypeError, or anything else but a failed assertion, is a patch that went
     wrong: any test that runs the line would notice that, so it proves nothing."""
     steps: int
-    """Events that torrents had handled by then."""
+    """Events handled by then: by torrents, or by a scheduler that is tested on its own."""
     message: str
     """What it said, or why it did not run."""
 
@@ -61,7 +63,7 @@ class Verdict:
 def verdict(mutant: Mutant) -> Verdict:
     """Run the mutant's killer against it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "hypothesis", "attrs"])
+    context.set_forkserver_preload(PRELOADED)
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_run, args=(mutant, theirs), daemon=True)
     child.start()
@@ -136,13 +138,19 @@ class _Witness:
     def pytest_collection_finish(self) -> None:
         from torrent_core.torrent import Torrent
 
-        handle = Torrent.handle
+        self._count(Torrent, "handle")
+        kit = sys.modules.get("pieces_kit")
+        if kit is not None:
+            self._count(kit.Swarm, "settle")
 
-        def counted(torrent: Torrent, *args: Any) -> Any:
+    def _count(self, machine: type, name: str) -> None:
+        step = getattr(machine, name)
+
+        def counted(*args: Any) -> Any:
             self.steps += 1
-            return handle(torrent, *args)
+            return step(*args)
 
-        Torrent.handle = counted  # type: ignore[method-assign]
+        setattr(machine, name, counted)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -8,16 +8,16 @@ MUTANTS = (
     # --- Requests that become void ------------------------------------------------------------
     Mutant(
         "requests of a departed peer are not cleared",
-        "the plan's own stall; scenario 1",
+        "a link ends once; scenario 1",
         "torrent_core.pieces.manager",
         "        void = self.clear_requests_for_peer(ordinal)\n        self.unclaim(requests)\n",
-        "        void = []\n        self.unclaim(requests)\n",
+        "        return []\n",
         "test_scenarios_links.py::"
         "test_scenario_01_what_a_lost_link_was_asked_is_asked_of_others_in_the_same_step",
     ),
     Mutant(
         "blocks that come free wake nobody",
-        "lesson 7; scenario 1",
+        "a timeout frees, cancels and asks again in one step; scenario 1",
         "torrent_core.pieces.releases",
         "        if void or started_over:\n",
         "        if started_over:\n",
@@ -26,7 +26,7 @@ MUTANTS = (
     ),
     Mutant(
         "a choke without BEP 6 frees no request",
-        "lesson 6; scenario 11",
+        "a request ends in exactly one way; scenario 11",
         "torrent_core.pieces.scheduler",
         "void = [] if link.state.fast else "
         "self.active.clear_requests_for_peer(link.state.ordinal)\n",
@@ -36,17 +36,16 @@ MUTANTS = (
     ),
     Mutant(
         "a choke with BEP 6 frees requests at once",
-        "lesson 6; scenario 4",
+        "a request ends in exactly one way; scenario 4",
         "torrent_core.pieces.scheduler",
         "void = [] if link.state.fast else "
         "self.active.clear_requests_for_peer(link.state.ordinal)\n",
         "void = self.active.clear_requests_for_peer(link.state.ordinal)\n",
-        "test_torrent_peers.py::"
-        "test_choke_with_the_fast_extension_leaves_requests_to_be_answered",
+        "test_torrent_peers.py::test_choke_with_the_fast_extension_leaves_requests_to_be_answered",
     ),
     Mutant(
         "a REJECT settles no request",
-        "lesson 6; scenario 31",
+        "a request ends in exactly one way; scenario 31",
         "torrent_core.pieces.scheduler",
         "        self.active.forget(info)\n        # A REJECT",
         "        # A REJECT",
@@ -55,7 +54,7 @@ MUTANTS = (
     ),
     Mutant(
         "a REJECT is followed by no backoff",
-        "scenario 31",
+        "no loop at one instant; scenario 31",
         "torrent_core.pieces.scheduler",
         "            self._refusals.rejected(link, index, now)\n",
         "            pass\n",
@@ -65,7 +64,7 @@ MUTANTS = (
     # --- Lateness -----------------------------------------------------------------------------
     Mutant(
         "a timeout frees no block",
-        "lesson 7; scenario 5",
+        "a timeout frees, cancels and asks again in one step; scenario 5",
         "torrent_core.pieces.lateness",
         "            self._active.withdraw(info)\n            if cause",
         "            if cause",
@@ -74,7 +73,7 @@ MUTANTS = (
     ),
     Mutant(
         "a timeout sends no CANCEL",
-        "lesson 7; scenario 5",
+        "a timeout frees, cancels and asks again in one step; scenario 5",
         "torrent_core.pieces.lateness",
         "        return self._releases.released(link, cause, void, cancel=True)\n",
         "        return self._releases.released(link, cause, void, cancel=False)\n",
@@ -83,7 +82,7 @@ MUTANTS = (
     ),
     Mutant(
         "the machine's deadline forgets requests",
-        "scenario 5",
+        "no deadline is later than what an account names; scenario 5",
         "torrent_core.pieces.scheduler",
         '            (self.active.next_timeout(), "a request is late"),\n',
         "",
@@ -92,7 +91,7 @@ MUTANTS = (
     ),
     Mutant(
         "a request times out after ten seconds, whatever is queued before it",
-        "lesson 9",
+        "each link is judged by its own progress",
         "torrent_core.pieces.requests",
         "first = max(self._last_deadline, now + len(self.out) * each + slack)\n",
         "each, first = 0.0, max(self._last_deadline, now + 10.0)\n",
@@ -101,7 +100,7 @@ MUTANTS = (
     ),
     Mutant(
         "every delivery puts the deadlines of other requests off",
-        "lesson 9",
+        "each link is judged by its own progress",
         "torrent_core.pieces.requests",
         "        self.arrived += 1\n\n",
         "        self.arrived += 1\n"
@@ -112,7 +111,7 @@ MUTANTS = (
     ),
     Mutant(
         "a quick link is called silent before the floor of two seconds",
-        "lesson 9; scenario 27",
+        "each link is judged by its own progress; scenario 27",
         "torrent_core.pieces.pace",
         "min(max(self._mean + 4 * self._deviation, LATENESS_FLOOR), ceiling)",
         "min(self._mean + 4 * self._deviation, ceiling)",
@@ -121,7 +120,7 @@ MUTANTS = (
     ),
     Mutant(
         "a snub frees one block only",
-        "lesson 10; seen in libtorrent",
+        "a silent link keeps one probe and nothing else",
         "torrent_core.pieces.lateness",
         "            void = list(link.out.values())\n",
         "            void = list(link.out.values())[:1]\n",
@@ -130,7 +129,7 @@ MUTANTS = (
     ),
     Mutant(
         "a snubbed link never recovers",
-        "lesson 10; scenario 27",
+        "a silent link keeps one probe and nothing else; scenario 27",
         "torrent_core.pieces.lateness",
         "            link.snubbed = False\n",
         "",
@@ -139,7 +138,7 @@ MUTANTS = (
     ),
     Mutant(
         "a probe counts as a holder of its block",
-        "lesson 10",
+        "a silent link keeps one probe and nothing else",
         "torrent_core.pieces.active",
         "sum(not info.probe for info in self.requests.get(block, ()))",
         "len(self.requests.get(block, ()))",
@@ -147,7 +146,7 @@ MUTANTS = (
     ),
     Mutant(
         "a request that is passed over again and again is never given up",
-        "lesson 9; scenario 31",
+        "each link is judged by its own progress; scenario 31",
         "torrent_core.pieces.lateness",
         "        if oldest.overtaken < OVERTAKEN_LIMIT or not passed_over:\n",
         "        if oldest.overtaken:\n",
@@ -155,7 +154,7 @@ MUTANTS = (
     ),
     Mutant(
         "a sleep of the computer is held against the peers",
-        "scenario 30",
+        "our absence is held against nobody; scenario 30",
         "torrent_core.torrent.torrent",
         "            self.postpone(late)\n",
         "            late = 0.0\n",
@@ -165,25 +164,23 @@ MUTANTS = (
     # --- Depth --------------------------------------------------------------------------------
     Mutant(
         "an absurd reqq is believed",
-        "lesson 11; scenario 26",
+        "depth follows the rate, and reqq only lowers it; scenario 26",
         "torrent_core.wire.extended",
         'reqq=_integer(fields.get(b"reqq"), MAX_REQQ)',
         'reqq=fields.get(b"reqq")',
-        "test_scenarios_links.py::"
-        "test_scenario_26_what_a_peer_queues_only_lowers_the_depth",
+        "test_scenarios_links.py::test_scenario_26_what_a_peer_queues_only_lowers_the_depth",
     ),
     Mutant(
         "the reqq of a peer is ignored",
-        "lesson 11; scenario 26",
+        "depth follows the rate, and reqq only lowers it; scenario 26",
         "torrent_core.pieces.pace",
         "return depth if reqq is None else min(depth, reqq)",
         "return depth",
-        "test_scenarios_links.py::"
-        "test_scenario_26_what_a_peer_queues_only_lowers_the_depth",
+        "test_scenarios_links.py::test_scenario_26_what_a_peer_queues_only_lowers_the_depth",
     ),
     Mutant(
         "an UNCHOKE wakes nobody",
-        "scenario 4",
+        "whatever could feed a link wakes it; scenario 4",
         "torrent_core.torrent.downloads",
         "        self._context.scheduler.touch(link.requests)\n\n    def rejected",
         "        return\n\n    def rejected",
@@ -191,7 +188,7 @@ MUTANTS = (
     ),
     Mutant(
         "a HAVE wakes nobody",
-        "design, section 3",
+        "whatever could feed a link wakes it",
         "torrent_core.pieces.scheduler",
         "        self.touch(link)\n\n    def choked",
         "\n    def choked",
@@ -199,16 +196,17 @@ MUTANTS = (
     ),
     Mutant(
         "nothing is asked for in the step in which a piece completes",
-        "lesson 12",
+        "hashing and disk do not drain the pipe",
         "torrent_core.pieces.arrivals",
         "            if is_first:\n                is_first = False\n",
-        "            if is_first and outcome.completed is None:\n                is_first = False\n",
+        "            if is_first and outcome.completed is None:\n"
+        "                is_first = False\n",
         "test_pieces_order.py::test_hashing_that_takes_its_time_does_not_drain_the_pipe",
     ),
     # --- Pieces -------------------------------------------------------------------------------
     Mutant(
         "the soft cap on pieces leaves a link idle",
-        "lesson 1; scenario 3",
+        "a cap yields before it leaves a link idle; scenario 3",
         "torrent_core.pieces.asking",
         "        if piece is None:\n            piece = self._open(link, usable, now)\n"
         "        if piece is not None:\n",
@@ -217,45 +215,45 @@ MUTANTS = (
     ),
     Mutant(
         "the soft cap counts pieces that are fully asked for",
-        "lesson 1",
+        "a cap yields before it leaves a link idle",
         "torrent_core.pieces.asking",
         "        elif active.open.bit_count() < self._soft_cap():\n",
         "        elif active.active_count < self._soft_cap():\n",
-        "test_pieces_order.py::"
-        "test_a_piece_that_is_all_asked_for_does_not_count_against_the_cap",
+        "test_pieces_order.py::test_pieces_that_wait_for_their_hash_do_not_count_against_the_cap",
     ),
     Mutant(
         "a piece belongs to the link that began it",
-        "lesson 14",
+        "preference, never ownership",
         "torrent_core.pieces.asking",
         "        if piece is None and begun:\n            piece = active.get(lowest(begun))\n",
         "",
-        "test_pieces_order.py::test_whoever_has_what_all_that_somebody_has_is_fetched_once",
+        "test_scenarios_links.py::"
+        "test_scenario_11_the_owner_chokes_at_half_with_only_idle_peers_left",
     ),
     Mutant(
         "an abandoned piece is no candidate again",
-        "lesson 15; scenario 23",
+        "candidates have one owner; scenario 23",
         "torrent_core.pieces.picker",
         "            self.candidates |= bit\n",
         "            pass\n",
-        "test_torrent_wants.py::"
-        "test_what_is_no_longer_wanted_is_cancelled_and_all_can_fetch_it_later",
+        "test_pieces_picker.py::test_a_piece_that_is_let_go_may_be_picked_again_unless_it_is_ours",
     ),
     Mutant(
-        "pieces that bring nothing for a while are dropped",
-        "lessons 4, 13",
+        "a piece that takes longer than a minute is dropped",
+        "age alone is no reason to drop a piece; scenario 12",
         "torrent_core.pieces.scheduler",
         "        released = []\n        for link in self.active.check_timeouts(now):\n",
         "        released = []\n"
+        "        born = globals().setdefault('BORN', {})\n"
         "        for piece in self.active.active_pieces:\n"
-        "            if not piece.requests and now >= piece.last_activity + 30.0:\n"
+        "            if now > born.setdefault(piece, now) + 60.0:\n"
         "                self.abandon(piece.index)\n"
         "        for link in self.active.check_timeouts(now):\n",
-        "test_memory.py::test_pieces_that_nobody_can_finish_are_written_and_give_their_memory_up",
+        "test_memory.py::test_a_piece_of_16_mib_from_one_slow_peer_is_downloaded_once",
     ),
     Mutant(
         "a link that leaves is taken out of availability twice",
-        "lesson 22; scenario 21",
+        "a link ends once; scenario 21",
         "torrent_core.pieces.availability",
         "            self._seeds.remove(link)\n        else:\n",
         "            self._seeds.remove(link)\n        if pieces:\n",
@@ -264,7 +262,7 @@ MUTANTS = (
     # --- End-game -----------------------------------------------------------------------------
     Mutant(
         "end-game never begins when files are skipped",
-        "lesson 17; scenario 14",
+        "end-game asks about one link, not about the torrent; scenario 14",
         "torrent_core.pieces.asking",
         "        usable &= ~self._parole.everything\n",
         "        usable &= ~self._parole.everything\n"
@@ -275,17 +273,17 @@ MUTANTS = (
     ),
     Mutant(
         "end-game never begins while a piece is hashed or written",
-        "lesson 17; scenario 14",
+        "end-game asks about one link, not about the torrent; scenario 14",
         "torrent_core.pieces.asking",
         "        usable &= ~self._parole.everything\n",
         "        usable &= ~self._parole.everything\n"
         "        if any(piece.have_all_blocks for piece in self._active.active_pieces):\n"
         "            return []\n",
-        "test_pieces_endgame.py::test_a_link_that_gets_idle_takes_the_last_blocks_in_that_step",
+        "test_scenarios_finish.py::test_scenario_14_pieces_that_are_being_hashed_do_not_put_it_off",
     ),
     Mutant(
         "no CANCEL goes out when a block comes that others were asked for",
-        "lesson 18; scenario 14",
+        "few holders, and CANCEL to them on first arrival; scenario 14",
         "torrent_core.torrent.downloads",
         "        for other in outcome.duplicates:\n",
         "        for other in ():\n",
@@ -294,7 +292,7 @@ MUTANTS = (
     ),
     Mutant(
         "a block is asked of any number of links",
-        "lesson 18",
+        "few holders, and CANCEL to them on first arrival",
         "torrent_core.pieces.endgame",
         " or piece.holders(info.block) >= MAX_BLOCK_HOLDERS:\n",
         ":\n",
@@ -303,25 +301,23 @@ MUTANTS = (
     # --- Blocks -------------------------------------------------------------------------------
     Mutant(
         "a late block counts as one that nobody asked for",
-        "lesson 8; scenario 15",
+        "a late answer is no offence; scenario 15",
         "torrent_core.pieces.ledger",
         "        self._note(key, self.owed(key) + 1)\n",
         "        pass\n",
-        "test_scenarios_blocks.py::"
-        "test_scenario_15_a_late_block_is_taken_once_and_the_books_are_exact",
+        "test_pieces_blocks.py::test_a_late_block_is_taken_once",
     ),
     Mutant(
         "a block that nobody asked for is taken in",
-        "lesson 19; scenario 16",
+        "only what was asked for is taken in; scenario 16",
         "torrent_core.pieces.unasked",
         "        piece = self._active.get(index) if key in link.withdrawn else None\n",
         "        piece = self._active.get(index)\n",
-        "test_pieces_blocks.py::"
-        "test_a_block_that_is_not_exactly_what_was_asked_changes_nothing",
+        "test_pieces_blocks.py::test_a_block_that_is_not_exactly_what_was_asked_changes_nothing",
     ),
     Mutant(
         "a duplicate while a piece is hashed completes it twice",
-        "lesson 20; scenario 15",
+        "complete is a transition that happens once; scenario 15",
         "torrent_core.pieces.unasked",
         " or piece.stage is not Stage.DOWNLOADING or begin % BLOCK_SIZE:\n"
         "            return None\n"
@@ -337,25 +333,24 @@ MUTANTS = (
     # --- Blame --------------------------------------------------------------------------------
     Mutant(
         "the sole contributor of a bad piece is not banned",
-        "lesson 21; scenario 17",
+        "only the proven are banned; scenario 17",
         "torrent_core.torrent.blaming",
         "        culprit = suspects.pop() if len(suspects) == 1 and not piece.stored else None\n",
         "        culprit = None\n",
-        "test_torrent_blocks.py::"
-        "test_a_sole_contributor_of_a_bad_piece_is_banned_and_not_let_in_again",
+        "test_torrent_blame.py::test_a_sole_contributor_that_left_before_the_digest_came_is_banned",
     ),
     Mutant(
         "a peer is banned for a piece that others sent as well",
-        "lesson 21; scenario 17",
+        "only the proven are banned; scenario 17",
         "torrent_core.torrent.blaming",
         "        culprit = suspects.pop() if len(suspects) == 1 and not piece.stored else None\n",
         "        culprit = next(iter(contributors.values()), None)\n",
-        "test_torrent_blame.py::"
-        "test_one_corrupter_among_honest_peers_is_banned_after_few_failures",
+        "test_torrent_blocks.py::"
+        "test_with_several_contributors_the_piece_is_fetched_from_one_link_at_a_time",
     ),
     Mutant(
         "a peer is banned for what a disk has spoiled",
-        "lesson 21",
+        "only the proven are banned",
         "torrent_core.torrent.blaming",
         "if len(suspects) == 1 and not piece.stored else None",
         "if len(suspects) == 1 else None",
@@ -363,26 +358,25 @@ MUTANTS = (
     ),
     Mutant(
         "a piece that several spoiled is fetched from several again",
-        "lesson 21; scenario 17",
+        "only the proven are banned; scenario 17",
         "torrent_core.torrent.blaming",
         "        context.scheduler.parole.sentence(piece.index)\n",
         "",
-        "test_torrent_blocks.py::"
-        "test_with_several_contributors_the_piece_is_fetched_from_one_link_at_a_time",
+        "test_torrent_blocks.py::test_a_piece_that_several_spoiled_is_asked_of_one_of_them_alone",
     ),
     # --- Memory and storage -------------------------------------------------------------------
     Mutant(
         "memory that comes free wakes nobody",
-        "lesson 2; scenario 6",
-        "torrent_core.torrent.finishing",
-        "        context.scheduler.touch_hungry()  # memory came free\n",
-        "",
+        "short of memory, blocks are stored and not dropped; scenario 6",
+        "torrent_core.pieces.asking",
+        "        for ordinal in self._hungry:\n",
+        "        for ordinal in ():\n",
         "test_torrent_download.py::"
         "test_slow_hashing_and_a_stalled_disk_bound_the_backlog_and_lose_nothing",
     ),
     Mutant(
         "blocks that give way are dropped instead of written",
-        "lesson 2; scenario 3",
+        "short of memory, blocks are stored and not dropped; scenario 3",
         "torrent_core.torrent.writing",
         "        freed = context.active.free_spent(piece, blocks)\n"
         "        unsaved = blocks & piece.unsaved\n",
@@ -393,7 +387,7 @@ MUTANTS = (
     ),
     Mutant(
         "hashes and writes out have no bound",
-        "lesson 12; scenario 6",
+        "hashing and disk do not drain the pipe; scenario 6",
         "torrent_core.torrent.backlog",
         "        if lane.out < lane.limit:\n",
         "        if lane.limit:\n",
@@ -401,7 +395,7 @@ MUTANTS = (
     ),
     Mutant(
         "a piece whose write fails is forgotten",
-        "scenario 28",
+        "nothing is lost, and nothing said too early; scenario 28",
         "torrent_core.torrent.backlog",
         "            self._failed[self._serial] = task\n"
         "            context.timers.set((RETRY, self._serial), retry_at)\n",
@@ -410,16 +404,16 @@ MUTANTS = (
     ),
     Mutant(
         "a piece is announced before it is written",
-        "scenario 28",
+        "nothing is lost, and nothing said too early; scenario 28",
         "torrent_core.torrent.finishing",
         "        self._writing.store(piece, piece.all_blocks)\n",
         "        self._writing.store(piece, piece.all_blocks)\n"
         "        self._on_verified(piece.index)\n",
-        "test_torrent_storage.py::test_a_full_disk_is_tried_ever_more_seldom_and_recovers",
+        "test_torrent_storage.py::test_nothing_is_announced_before_it_is_written",
     ),
     Mutant(
         "a restart forgets the blocks of pieces half done",
-        "scenario 2",
+        "a restart goes on where it was; scenario 2",
         "torrent_core.torrent.saving",
         "            partial=tuple(sorted(stored)),\n",
         "            partial=(),\n",
@@ -428,7 +422,7 @@ MUTANTS = (
     # --- Links --------------------------------------------------------------------------------
     Mutant(
         "a handshake may take for ever",
-        "scenario 25",
+        "a link has its time, to the clock; scenario 25",
         "torrent_core.link",
         "if self._life.phase is Phase.HANDSHAKE and now >= self._since + HANDSHAKE_TIMEOUT:",
         "if self._life.phase is Phase.CLOSED and now >= self._since + HANDSHAKE_TIMEOUT:",
@@ -436,7 +430,7 @@ MUTANTS = (
     ),
     Mutant(
         "a link may be idle for ever",
-        "scenario 25",
+        "a link has its time, to the clock; scenario 25",
         "torrent_core.peer.connection",
         "        idle = self._heard + IDLE_TIMEOUT\n",
         '        idle = float("inf")\n',
@@ -444,11 +438,10 @@ MUTANTS = (
     ),
     Mutant(
         "a peer that does not answer is dialled again without backoff",
-        "design, section 2",
+        "every retry has its backoff",
         "torrent_core.candidates.dialbook",
-        "            self._candidates.remove(candidate.address)\n            return\n        pause = ",
-        "            self._candidates.remove(candidate.address)\n            return\n"
-        "        pause = 0.0 * ",
+        "        candidate.pause = min(2 * candidate.pause, REDIAL_MAX)\n",
+        "",
         "test_torrent_links.py::test_a_peer_that_does_not_answer_is_dialled_ever_more_seldom",
     ),
 )

@@ -90,6 +90,18 @@ def test_a_piece_that_is_all_asked_for_does_not_count_against_the_cap() -> None:
     assert swarm.active.open == 0
 
 
+def test_pieces_that_wait_for_their_hash_do_not_count_against_the_cap() -> None:
+    """If they did, the second link would share the piece of the first."""
+    swarm = Swarm(12, 8, config=ActivePieceConfig(max_active_pieces=1))
+    first = swarm.join(reqq=2)
+    while len(swarm.completed) < 4:
+        swarm.deliver(first)
+    assert swarm.active.open.bit_count() == 1
+    second = swarm.join()
+    assert pieces_of(second)
+    assert pieces_of(first).isdisjoint(pieces_of(second))
+
+
 def test_the_cap_yields_before_a_link_is_idle() -> None:
     swarm = Swarm(2, MAX_OPEN_BLOCKS)
     swarm.join(0b01)
@@ -187,8 +199,9 @@ def test_without_memory_nothing_is_opened_and_the_owner_waits() -> None:
     assert swarm.missing() == []
 
 
-def test_hashing_that_takes_its_time_does_not_drain_the_pipe() -> None:
-    swarm = Swarm(8, 2)
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_hashing_that_takes_its_time_does_not_drain_the_pipe(blocks: int) -> None:
+    swarm = Swarm(16 // blocks, blocks)
     peer = swarm.join()
     for _ in range(10):
         swarm.now += 0.1

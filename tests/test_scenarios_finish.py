@@ -121,6 +121,14 @@ def test_scenario_14_the_last_blocks_of_a_slow_peer_are_asked_of_a_quick_one(
     assert not asked_when  # nothing had to time out for it
 
 
+def test_scenario_14_pieces_that_are_being_hashed_do_not_put_it_off() -> None:
+    swarm = Swarm(4 * MIB, 256 * KIB)
+    swarm.disk.delays[act.HashPiece] = 3.0
+    slow, quick = join_all(swarm, [(Seed, 2.0 * KIB), (Seed, float(MIB))])
+    assert swarm.run(lambda: swarm.torrent.state is TorrentState.SEEDING, seconds=60)
+    assert swarm.now <= 1.1 * bandwidth_bound(swarm, [slow, quick]) + 3.0
+
+
 @pytest.mark.parametrize("villain", [Liar, Rejecter, Silent, Trickle])
 def test_scenario_18_the_blocks_of_a_peer_that_does_not_deliver_move_on_in_bounded_time(
     villain: type[Peer],

@@ -204,3 +204,16 @@ def test_with_several_contributors_the_piece_is_fetched_from_one_link_at_a_time(
         for close in swarm.actions(act.Close)
         if close.link == "link 1"
     )
+
+
+def test_a_piece_that_several_spoiled_is_asked_of_one_of_them_alone() -> None:
+    swarm = Swarm(16 * BLOCK, 16 * BLOCK)
+    bad, good = unchoked(swarm), unchoked(swarm)
+    while not swarm.actions(act.PieceFailed):
+        for peer in (bad, good):
+            for block in list(peer.asked)[:1]:
+                peer.give(block, bytes(block.length) if peer is bad else None)
+            swarm.run(seconds=0.05)
+    assert bad.alive
+    assert good.alive
+    assert sum(bool(peer.asked) for peer in (bad, good)) == 1

@@ -18,7 +18,7 @@ from torrent_core.limits import (
 from torrent_core.torrent import Budgets
 from torrent_core.types import StorageFault, TorrentState
 from world import BLOCK
-from world_peers import Leech, Seed
+from world_peers import Leech, Peer, Seed
 from world_swarm import (
     Swarm,
     failing,
@@ -112,6 +112,20 @@ def test_a_step_that_fails_once_is_repeated_and_nothing_is_fetched_again(kind: t
     assert trouble.retry_at is not None
     assert seed.blocks_sent == 8
     assert len(swarm.actions(act.PieceVerified)) == 4
+
+
+def test_nothing_is_announced_before_it_is_written() -> None:
+    swarm = Swarm(8 * BLOCK)
+    swarm.disk.delays[act.WriteBlocks] = 5.0
+    swarm.join(Seed)
+    curious = swarm.join(Peer, have=[])
+    swarm.run(seconds=4.0)
+    assert len(swarm.actions(act.WriteBlocks)) == 4  # all has come, and has its right digest
+    assert not curious.their_pieces
+    assert not swarm.torrent.verified
+    swarm.finish(2.0)
+    swarm.run(seconds=1.0)
+    assert curious.their_pieces == {0, 1, 2, 3}
 
 
 def test_a_full_disk_is_tried_ever_more_seldom_and_recovers() -> None:
