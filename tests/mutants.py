@@ -8,7 +8,7 @@ MUTANTS = (
     # --- Requests that become void ------------------------------------------------------------
     Mutant(
         "requests of a departed peer are not cleared",
-        "a link ends once; scenario 1",
+        "the stall that began it all; scenario 1",
         "torrent_core.pieces.manager",
         "        void = self.clear_requests_for_peer(ordinal)\n        self.unclaim(requests)\n",
         "        return []\n",

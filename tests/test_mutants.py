@@ -39,7 +39,7 @@ FAULT = Mutant(
     "torrent_core.pieces.pace",
     "    depth = max(int(blocks), MIN_PIPELINE)\n",
     "    depth = 1\n",
-    "test_pieces_pace.py::test_depth_never_falls_with_the_rate_and_keeps_its_bounds",
+    "test_pieces_pace.py::test_depth_follows_the_rate_and_reqq_only_lowers_it",
 )
 
 
