@@ -18,10 +18,20 @@ serials = count(1)
 def ask(
     piece: ActivePiece, link: int, block: int, *, deadline: float = 30.0, probe: bool = False
 ) -> RequestInfo:
-    name = piece.block_info(block)
-    info = RequestInfo(link, piece, block, name, 0.0, deadline, next(serials), probe)
-    piece.add_requests([info])
+    (info,) = ask_all(piece, link, [block], deadline=deadline, probe=probe)
     return info
+
+
+def ask_all(
+    piece: ActivePiece, link: int, blocks: list[int], *, deadline: float, probe: bool
+) -> list[RequestInfo]:
+    named = zip(blocks, map(piece.block_info, blocks), strict=True)
+    infos = [
+        RequestInfo(link, piece, block, name, 0.0, deadline, next(serials), probe)
+        for block, name in named
+    ]
+    piece.add_requests(infos)
+    return infos
 
 
 def data_for(piece: ActivePiece, block: int, fill: int = 0xAB) -> bytes:
@@ -30,6 +40,13 @@ def data_for(piece: ActivePiece, block: int, fill: int = 0xAB) -> bytes:
 
 def piece_of(blocks: int, short_by: int = 0) -> ActivePiece:
     return ActivePiece(7, blocks * BLOCK_SIZE - short_by)
+
+
+@given(span=st.sampled_from([1, 2, 4, 8]), length=st.integers(1, 40), bits=st.integers(0))
+def test_the_segments_of_blocks_are_each_named_once(span: int, length: int, bits: int) -> None:
+    piece = ActivePiece(7, length * BLOCK_SIZE, span=span)
+    wanted = {block // span for block in range(length) if bits >> block & 1}
+    assert piece.segments_of(bits & piece.all_blocks) == sorted(wanted)
 
 
 # --- Against a model ---------------------------------------------------------------------
@@ -69,13 +86,22 @@ class ActivePieceMachine(RuleBasedStateMachine):
     def received(self) -> set[int]:
         return set(self.senders) | self.restored
 
-    @rule(link=links, block=numbers, wait=st.integers(1, 50), probe=st.booleans())
-    def add_request(self, link: int, block: int, wait: int, probe: bool) -> None:
-        block %= self.count
+    @rule(
+        link=links,
+        blocks=st.sets(numbers, min_size=1),
+        wait=st.integers(1, 50),
+        probe=st.booleans(),
+    )
+    def add_requests(self, link: int, blocks: set[int], wait: int, probe: bool) -> None:
+        run = sorted({block % self.count for block in blocks})
+        run = [block for block in run if self.may_be_asked(link, block)]
+        if run:
+            self.asked += ask_all(self.piece, link, run, deadline=self.now + wait, probe=probe)
+
+    def may_be_asked(self, link: int, block: int) -> bool:
         twice = any(info.link == link and info.block == block for info in self.asked)
         taken = block in self.received or block in self.writing
-        if not twice and not taken and block // self.span in self.segments:
-            self.asked.append(ask(self.piece, link, block, deadline=self.now + wait, probe=probe))
+        return not twice and not taken and block // self.span in self.segments
 
     @rule(link=links, block=numbers, fill=st.integers(1, 255))
     def add_block(self, link: int, block: int, fill: int) -> None:
