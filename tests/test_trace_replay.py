@@ -16,6 +16,7 @@ from torrent_core.limits import MIN_PIPELINE
 from torrent_core.pieces import pace
 from torrent_core.session import Session
 from torrent_core.torrent import Torrent
+from torrent_core.torrent.running import Running
 from torrent_core.trace import Ending, Recorder, SessionSetup, TorrentSetup, replay
 from torrent_core.trace.codec import EVENTS, FINGERPRINT, Codec
 from torrent_core.trace.frames import FrameReader, FrameWriter
@@ -118,13 +119,15 @@ def test_another_outcome_is_a_divergence(change: str, monkeypatch: pytest.Monkey
         swarm.recorder.handle(event, swarm.now)
     trace = swarm.finished()
 
-    def handler(torrent: Torrent, _event: ev.Recheck) -> None:
+    def handler(_running: Running, _event: ev.Recheck) -> None:
         if change == "refuses":
-            torrent._check_name(b"another name")
+            raise LocalProtocolError("no re-check today")
         if change == "raises":
             raise KeyError("a bug")
 
-    monkeypatch.setattr(Torrent, "_recheck", handler)
+    monkeypatch.setattr(Running, "recheck", handler)
+    if change == "takes":
+        monkeypatch.setattr(Torrent, "_check_name", lambda _torrent, _name: None)
     first = replay(trace).divergence
     assert first is not None
     assert first.event == event
