@@ -103,10 +103,10 @@ class Blaming:
         """The blocks of piece ``index`` whose digests ``passed`` is to be given."""
         return tuple(indices(self._blame.blocks(index)))
 
-    def passed(self, index: int, digests: dict[int, bytes]) -> None:
-        """Piece ``index`` matches its hash, with these digests by block: see who sent others."""
-        for culprit in self._blame.settle(index, digests):
-            self._convict(culprit, index)
+    def passed(self, piece: ActivePiece, digests: dict[int, bytes]) -> None:
+        """``piece`` matches its hash, with these digests by block: see who sent others."""
+        for culprit in self._blame.settle(piece.index, digests):
+            self._convict(culprit, piece.index)
 
     def verified(self, piece: ActivePiece) -> None:
         """``piece`` is ours: whoever sent a part of it has proven good."""

@@ -81,7 +81,7 @@ class Finishing:
         if event.digest != context.verified.expected_hash(piece.index):
             self._blaming.failed(piece)
             return
-        self._blaming.passed(piece.index, dict(zip(blocks, event.blocks, strict=True)))
+        self._blaming.passed(piece, dict(zip(blocks, event.blocks, strict=True)))
         if piece.stored:
             self._done(piece)
         else:
