@@ -31,7 +31,7 @@ from torrent_core.testing.explore import (
 )
 from torrent_core.testing.explore.checks import check_same
 from torrent_core.testing.explore.disk import Disk, payload
-from torrent_core.testing.explore.setting import WRONG_DIGEST, right_digest
+from torrent_core.testing.explore.setting import WRONG_DIGEST, block_digest, right_digest
 from torrent_core.torrent import Torrent
 from torrent_core.torrent.blaming import Blaming
 from torrent_core.torrent.finishing import Finishing
@@ -142,12 +142,11 @@ def test_a_silent_peer_that_keeps_its_blocks_is_found(monkeypatch: pytest.Monkey
 def test_an_honest_peer_that_is_sent_away_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     world = world_after(Setting(), ASKED)
 
-    def unjust(self: Blaming, piece: ActivePiece, then: Callable[[], None]) -> None:
+    def unjust(self: Blaming, piece: ActivePiece) -> None:
         for ordinal in piece.get_contributing_peers():
             self._close(self._links.live(ordinal), CloseReason.CORRUPT_DATA, "for nothing")
-        then()
 
-    monkeypatch.setattr(Blaming, "passed", unjust)
+    monkeypatch.setattr(Blaming, "verified", unjust)
     with pytest.raises(Violation, match="the honest peer is sent away"):
         complete(world, Bounds(100, 100.0))
 
@@ -203,8 +202,9 @@ def test_a_piece_is_hashed_from_the_file_where_no_data_comes_along() -> None:
     disk.marks[:2] = b"\1\1"
     for piece, digest in ((0, right_digest(0)), (1, WRONG_DIGEST)):
         spans = (Span(0, piece * 32768, 32768),)
-        disk.pending.append(HashPiece(name, 7, piece, None, spans))
-        assert disk.answer(0) == PieceHashed(name, 7, digest)
+        disk.pending.append(HashPiece(name, 7, piece, None, spans, (1,)))
+        mark = disk.marks[2 * piece + 1]
+        assert disk.answer(0) == PieceHashed(name, 7, digest, (block_digest(mark),))
 
 
 def test_a_digest_of_a_block_says_whether_it_is_good_and_nothing_else() -> None:

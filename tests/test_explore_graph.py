@@ -65,6 +65,7 @@ MAKERS: list[Any] = [
     lambda value: Plain(value).call,
     closure,
     lambda value: partial(print, value),
+    lambda value: partial(print, end=value),
     lambda value: partial(closure(value)),
 ]
 

@@ -38,8 +38,7 @@ class Disk:
         """
         job = self.pending.pop(number)
         if isinstance(job, HashPiece):
-            digest = right_digest(job.piece) if self._is_good(job) else WRONG_DIGEST
-            return PieceHashed(self._name, job.job, digest)
+            return self._hash(job)
         if isinstance(job, HashBlocks):
             return BlocksHashed(self._name, job.job, tuple(map(block_digest, payload(job))))
         if isinstance(job, StatFiles):
@@ -55,12 +54,12 @@ class Disk:
         """The file appears with the first block that is written."""
         return FileStat(len(self.marks) * BLOCK_SIZE, 1) if self.exists else None
 
-    def _is_good(self, job: HashPiece) -> bool:
-        if job.data is not None:
-            marks = payload(job)
-        else:
-            marks = b"".join(self.marks[_blocks(span)] for span in job.spans)
-        return marks.count(GOOD) == len(marks)
+    def _hash(self, job: HashPiece) -> PieceHashed:
+        marks = payload(job) or b"".join(self.marks[_blocks(span)] for span in job.spans)
+        good = marks.count(GOOD) == len(marks)
+        digest = right_digest(job.piece) if good else WRONG_DIGEST
+        blocks = tuple(block_digest(marks[block]) for block in job.blocks)
+        return PieceHashed(self._name, job.job, digest, blocks)
 
     def check(self, verified: int, blocks: int) -> None:
         """Raise Violation if a piece that counts as ours is not here, whole and good."""

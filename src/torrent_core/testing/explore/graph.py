@@ -134,6 +134,7 @@ class Canon:
     def _partial(self, value: partial[object]) -> None:
         self._walk(value.func)
         self._items(value.args)
+        self._walk(value.keywords)
 
     # --- Objects -----------------------------------------------------------------------
 
