@@ -369,8 +369,8 @@ MUTANTS = (
         "memory that comes free wakes nobody",
         "short of memory, blocks are stored and not dropped; scenario 6",
         "torrent_core.pieces.asking",
-        "        for ordinal in self._hungry:\n",
-        "        for ordinal in ():\n",
+        "        self._blocks_free = self._memory_free = True\n",
+        "        self._blocks_free = True\n",
         "test_torrent_download.py::"
         "test_slow_hashing_and_a_stalled_disk_bound_the_backlog_and_lose_nothing",
     ),
