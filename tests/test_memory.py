@@ -499,3 +499,16 @@ def test_many_fast_peers_share_the_memory_and_are_all_kept_busy() -> None:
         swarm.add_peer(Honest, to=leecher, rate=2 * MIB, latency=0.02)
     assert swarm.finish() < 1.25 * 96 / (37 * 2)
     assert leecher.torrent.status(swarm.clock.now).wasted == 0
+
+
+def test_stored_blocks_whose_file_is_gone_are_fetched_again() -> None:
+    """The hash from the files would fail for ever; nobody is blamed for what they lost."""
+    swarm, _ = swarm_with(MIB, 160 * BLOCK, 80 * BLOCK)
+    seed = swarm.join(Seed, rate=400_000)
+    swarm.disk.fault = failing(act.HashPiece, 1)
+    assert swarm.run(lambda: bool(swarm.actions(act.StorageTrouble)), seconds=60)
+    swarm.disk.files[0] = bytearray()
+    swarm.finish(60.0)
+    assert 160 < seed.blocks_sent <= 2 * 160
+    assert not swarm.actions(act.PeerBanned)
+    assert not swarm.actions(act.PieceFailed)

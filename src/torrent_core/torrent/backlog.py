@@ -18,6 +18,7 @@ from ..actions import Action, StorageTrouble
 from ..events import PieceHashed, StorageFailed, Written
 from ..limits import MAX_HASHES_OUT, MAX_STORAGE_RETRY, MAX_WRITES_OUT, STORAGE_RETRY
 from ..pieces import ActivePiece
+from ..types import StorageFault
 from .context import Context
 from .jobs import any_size
 
@@ -50,6 +51,8 @@ class Task:
     done: Callable[[Any], None]
     lost: Callable[[], None]
     """The torrent stops, and the last try failed."""
+    gone: Callable[[], None] | None = None
+    """The files do not hold what it is about, so that to try again would be in vain."""
     fits: Callable[[Any], bool] = any_size
     """Whether the answer is as large as it must be."""
     delay: float = STORAGE_RETRY
@@ -124,13 +127,16 @@ class Backlog:
         self._leave(task.lane)
         context = self._context
         retry_at = None
-        if context.is_running:
+        if not context.is_running:
+            task.lost()
+        elif task.gone is not None and event.fault is StorageFault.MISSING:
+            retry_at = context.now
+            task.gone()
+        else:
             retry_at = task.retry_at = context.now + task.delay
             task.delay = min(2 * task.delay, MAX_STORAGE_RETRY)
             self._serial += 1
             self._failed[self._serial] = task
             context.timers.set((RETRY, self._serial), retry_at)
-        else:
-            task.lost()
         trouble = StorageTrouble(context.info_hash, event.fault, event.detail, retry_at)
         context.actions.append(trouble)

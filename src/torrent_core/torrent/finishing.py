@@ -72,9 +72,15 @@ class Finishing:
                 lambda job: HashPiece(context.info_hash, job, piece.index, data, spans, blocks),
                 partial(self._hashed, piece, blocks),
                 _nothing,
+                gone=partial(self._gone, piece) if piece.stored else None,
                 fits=partial(is_sha1, blocks=len(blocks)),
             )
         )
+
+    def _gone(self, piece: ActivePiece) -> None:
+        """What was stored has been deleted or cut off: nobody's fault, but to be fetched anew."""
+        self._context.wasted += piece.length
+        self._context.scheduler.retry(piece)
 
     def _hashed(self, piece: ActivePiece, blocks: tuple[int, ...], event: PieceHashed) -> None:
         context = self._context
