@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pieces_kit import Swarm
+from torrent_core.limits import MAX_LINKS_REVIEWED
 from torrent_core.pieces.waiting import Waiting
 
 SETS = st.integers(0, 255)
@@ -53,3 +55,42 @@ def test_those_that_left_make_room_for_others(links: int) -> None:
     assert waiting.find((1 << 2 * links) - 1) is None
     assert waiting.find(1 << 3 * links - 1) == 3 * links - 1
     assert len(waiting._links) <= 4 * links
+
+
+# --- What came free, among many links ----------------------------------------------------------
+
+
+def test_of_many_hungry_links_some_look_at_slower_ones_at_a_time() -> None:
+    swarm = Swarm(2, 2, wanted=0b01)
+    slow = swarm.join(0b01)
+    for _ in range(MAX_LINKS_REVIEWED):
+        swarm.join(0b10)
+    helper = swarm.join(0b01)
+    swarm.review()
+    assert helper.live == []
+    swarm.review()
+    assert sorted(helper.live) == slow.live
+
+
+def test_what_is_reserved_for_one_of_many_is_asked_of_it_at_once() -> None:
+    swarm = Swarm(1, 2, wanted=0)
+    crowd = [swarm.join() for _ in range(MAX_LINKS_REVIEWED)]
+    holder = swarm.join()
+    swarm.scheduler.parole.sentence(0)
+    swarm.scheduler.parole.take(0, holder.ordinal)
+    swarm.picker.set_wanted(1)
+    swarm.scheduler.touch_hungry()
+    assert list(swarm.settle()) == [holder.ordinal]
+    assert not any(peer.live for peer in crowd)
+
+
+def test_what_comes_free_may_go_to_a_busy_link_that_has_it() -> None:
+    swarm = Swarm(2, 64)
+    busy = [swarm.join(0b01), swarm.join(0b10)]
+    for peer in busy:
+        while not peer.book.low_water < len(peer.book.out) < peer.book.depth:
+            swarm.deliver(peer)
+    leaver = swarm.join(0b10)
+    lost = leaver.live
+    swarm.leave(leaver)
+    assert set(lost) <= set(busy[1].live)

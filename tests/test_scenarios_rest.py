@@ -135,23 +135,25 @@ class Crowd:
 
 
 SMALL, LARGE = (600, 18), (20_000, 300)
-SHORT, HUGE = (600, 18, 18 * BLOCK), (100_000, 1_000)
+SHORT, HUGE = (600, 80, 80 * BLOCK), (100_000, 1_000)
 
 
 @pytest.mark.parametrize(
-    ("small", "large"), [(SMALL, LARGE), pytest.param(SHORT, HUGE, marks=pytest.mark.long)]
+    ("small", "large", "factor"),
+    [(SMALL, LARGE, 1.25), pytest.param(SHORT, HUGE, 2.0, marks=pytest.mark.long)],
 )
 def test_scenario_08_the_cost_of_an_event_is_flat(
-    small: tuple[int, ...], large: tuple[int, ...]
+    small: tuple[int, ...], large: tuple[int, ...], factor: float
 ) -> None:
     """600 pieces x 18 peers, and many more: what an event costs does not grow with them.
 
     A thousand links want more than there is memory, and half of them wait; so they do in
-    what that is compared with.
+    what that is compared with.  There, a link without work may look at a few slower ones,
+    unless it did so a moment ago: that is the factor.
     """
     few, many = Crowd(*small).costs(), Crowd(*large).costs()
     for kind, cost in few.items():
-        assert many[kind] <= 1.25 * cost, (kind, few, many)
+        assert many[kind] <= factor * cost, (kind, few, many)
 
 
 # --- 21, 22: what a peer has, to the bit ----------------------------------------------------------

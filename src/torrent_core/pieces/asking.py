@@ -253,7 +253,7 @@ class Asking:
             piece = self._choose(link, usable, now)
             if piece is None:
                 refused = bool(usable & (self._active.dry | self._picker.candidates))
-                asked += self._steal(link, usable, room - len(asked), now, patient=refused)
+                asked += self._steal(link, usable, room - len(asked), now)
                 break
             asked += self._ask(link, piece, room - len(asked), now)
         if asked:
@@ -326,19 +326,10 @@ class Asking:
 
     # --- End-game ----------------------------------------------------------------------
 
-    def _steal(
-        self, link: LinkRequests, usable: int, room: int, now: float, *, patient: bool
-    ) -> list[BlockInfo]:
-        """Blocks of slower links.
-
-        A look costs a glance at many links, so one in vain is not repeated at once.
-        ``patient``: memory is all that the link lacks, and most often comes free before it
-        would be of use to ask for anything twice.
-        """
+    def _steal(self, link: LinkRequests, usable: int, room: int, now: float) -> list[BlockInfo]:
+        """A look costs a glance at many links, so one in vain is not repeated at once."""
         ordinal = link.state.ordinal
-        last = self._hungry.get(ordinal, now if patient else -inf)
-        if (link.out or patient) and now < last + ENDGAME_PATIENCE:
-            self._hungry.setdefault(ordinal, last)
+        if link.out and now < self._hungry.get(ordinal, -inf) + ENDGAME_PATIENCE:
             return []
         usable &= ~self._parole.everything
         asked: list[BlockInfo] = []
