@@ -12,7 +12,7 @@ LONG = os.environ.get("CI_LONG") == "1"
 # Deadlines are off in all of them: a loaded machine is not a failing test.
 _quiet = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=50, **_quiet)
-settings.register_profile("ci", max_examples=100, print_blob=True, **_quiet)
+settings.register_profile("ci", max_examples=50, print_blob=True, **_quiet)
 settings.register_profile(
     "long", max_examples=500, stateful_step_count=100, print_blob=True, **_quiet
 )
