@@ -193,7 +193,9 @@ def test_get_into_a_file_is_one_line(
     capsys.readouterr()
     (tmp_path / "file").write_bytes(b"")
     assert main(["get", torrent, "-o", str(tmp_path / "file")]) == 1
-    assert capsys.readouterr().err == f"error: cannot use {tmp_path}/file: File exists\n"
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}/file is a file: name the folder to download into\n"
+    )
 
 
 def test_get_on_a_full_disk_says_so_and_keeps_what_is_verified(
@@ -338,3 +340,14 @@ def test_seed_says_when_it_is_incomplete_and_serves_what_it_has(
     assert process.returncode == 130
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (last["event"], last["pieces_have"]) == ("failed", 18)
+
+
+def test_a_folder_in_the_place_of_a_file_is_one_line(
+    torrent: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    target = tmp_path / "target"
+    (target / "data.bin").mkdir(parents=True)
+    assert main(["get", torrent, "-o", str(target)]) == 1
+    error = f"error: {target}/data.bin is a folder, where the torrent has a file\n"
+    assert capsys.readouterr().err == error

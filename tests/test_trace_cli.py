@@ -187,6 +187,38 @@ def test_a_trace_that_ends_before_it_says_of_what_it_is_is_of_no_use(
     assert capsys.readouterr() == ("", error)
 
 
+def test_a_trace_without_a_step_says_that_nothing_was_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "cut.trace"
+    file.write_bytes(SMALL[:240])
+    assert main(["replay", str(file)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "no step was there to compare"
+
+
+def test_a_file_that_is_no_trace_is_not_replaced_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torrent = tmp_path / "t.torrent"
+    torrent.write_bytes(META.encode())
+    arguments = ["get", str(torrent), "-o", str(tmp_path), "--trace", str(torrent)]
+    assert main(arguments) == 1
+    assert capsys.readouterr().err == f"error: {torrent} is no trace: it is not replaced\n"
+    assert torrent.read_bytes() == META.encode()
+
+
+@pytest.mark.parametrize("content", [b"", SMALL[:100]])
+def test_a_former_trace_is_replaced(content: bytes, tmp_path: Path) -> None:
+    torrent, file = tmp_path / "t.torrent", tmp_path / "run.trace"
+    torrent.write_bytes(META.encode())
+    (tmp_path / META.name).write_bytes(PAYLOAD)
+    file.write_bytes(content)
+    arguments = ["get", str(torrent), "-o", str(tmp_path), "--quiet", "--trace", str(file)]
+    assert main(arguments) == 0
+    assert file.stat().st_size > len(content)
+    assert main(["replay", str(file)]) == 0
+
+
 def test_a_missing_trace_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(tmp_path / "no")]) == 1
     assert capsys.readouterr().err == f"error: {tmp_path}/no: No such file or directory\n"

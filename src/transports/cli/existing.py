@@ -23,6 +23,19 @@ class Foreign(NamedTuple):
     """The size that the torrent gives it."""
 
 
+def require_replaceable(trace: Path) -> None:
+    """Raises CommandFailed where a trace would replace what is neither empty nor a trace."""
+    from torrent_core.trace.frames import NAME
+
+    if trace.is_file() and (head := _head(trace, len(NAME))) and head != NAME:
+        raise CommandFailed(f"{trace} is no trace: it is not replaced")
+
+
+def _head(path: Path, length: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(length)
+
+
 def claim(metainfo: Metainfo, folder: Path, *, force: bool, quiet: bool) -> None:
     """Make sure that what the download will write to is ours to overwrite, and note that it is.
 
@@ -30,6 +43,10 @@ def claim(metainfo: Metainfo, folder: Path, *, force: bool, quiet: bool) -> None
     download if any piece in it is right.  Raises CommandFailed for one that is not, unless
     ``force``, and OSError for one that cannot be read.
     """
+    for entry in metainfo.files:
+        if not entry.pad and folder.joinpath(*entry.path).is_dir():
+            path = folder.joinpath(*entry.path)
+            raise CommandFailed(f"{path} is a folder, where the torrent has a file")
     if not force and not _is_ours(metainfo, folder):
         foreign = foreign_files(metainfo, folder, quiet=quiet)
         if foreign:

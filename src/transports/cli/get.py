@@ -81,13 +81,15 @@ def get(
     With --json: an object for each event, and a progress object a second; while nothing
     changes, one in five seconds.
     """
-    from .existing import claim
+    from .existing import claim, require_replaceable
     from .runner import run_async
     from .screens import choose_screen
     from .sources import load_torrent, make_folder
 
     metainfo = load_torrent(source)
     make_folder(folder)
+    if trace is not None:
+        require_replaceable(trace)
     screen = choose_screen(metainfo.name, as_json=as_json, quiet=quiet)
     fetch = Fetch(metainfo, folder, peers, port, keep_seeding, timeout, screen, trace)
     try:

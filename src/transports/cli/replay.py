@@ -131,6 +131,8 @@ def as_lines(report: ReplayReport, accounts: Explanations | None = None) -> list
     if report.bug:
         lines.append(f"the machine raised {report.bug}, as when recorded")
     verdict = "each step wants what it wanted when it was recorded"
+    if not report.steps:
+        verdict = "no step was there to compare"
     lines.append(verdict if report.is_equal else "NOT the same")
     if accounts is not None:
         moment = f"{report.now - report.started:.3f} s after the first step"

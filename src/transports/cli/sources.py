@@ -56,6 +56,8 @@ def _read(source: str) -> bytes:
 
 def make_folder(folder: Path) -> None:
     """The download folder, made if need be; CommandFailed where that is impossible."""
+    if folder.is_file():
+        raise CommandFailed(f"{folder} is a file: name the folder to download into")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
