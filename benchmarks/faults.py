@@ -195,11 +195,11 @@ def meet(course: Course, name: str, given: argparse.Namespace) -> Outcome:
 # --- The report ------------------------------------------------------------------------------
 
 
-def as_row(outcome: Outcome, given: argparse.Namespace) -> str:
+def as_row(outcome: Outcome, limit: float) -> str:
     """One line of the table."""
 
     def shown(seconds: float) -> str:
-        return f"{f'> {given.limit:g}' if math.isinf(seconds) else f'{seconds:.2f}':>7}"
+        return f"{f'> {limit:g}' if math.isinf(seconds) else f'{seconds:.2f}':>7}"
 
     def column(runs: list[Run]) -> str:
         times = [run.seconds for run in runs]

@@ -77,3 +77,16 @@ def test_a_run_that_is_not_done_in_time_is_told_and_fails_where_goals_are_strict
     assert outcome["missed"] == 1
     assert outcome["runs"][0]["seconds"] is None
     assert faults(*options, "--strict")[0] == 1
+
+
+def test_a_run_that_is_not_done_in_time_is_shown_as_more_than_its_limit() -> None:
+    options = ["--only=silent", "--mib=1", "--runs=1", "--libtorrent=0", "--limit=0.05"]
+    run = subprocess.run(
+        [sys.executable, "-W", "error", str(FAULTS), *options],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")  # a goal missed fails with --strict only
+    assert "> 0.05" in run.stdout
