@@ -249,7 +249,7 @@ MUTANTS = (
         "            if now > born.setdefault(piece, now) + 60.0:\n"
         "                self.abandon(piece.index)\n"
         "        for link in self.active.check_timeouts(now):\n",
-        "test_memory.py::test_a_piece_of_16_mib_from_one_slow_peer_is_downloaded_once",
+        "test_memory.py::test_scenario_12_a_piece_of_16_mib_from_one_slow_peer_is_downloaded_once",
     ),
     Mutant(
         "a link that leaves is taken out of availability twice",
@@ -383,7 +383,7 @@ MUTANTS = (
         "        piece.discard(blocks & piece.unsaved)\n"
         "        freed = context.active.free_spent(piece, blocks)\n"
         "        unsaved = 0\n",
-        "test_memory.py::test_pieces_that_nobody_can_finish_are_written_and_give_their_memory_up",
+        "test_memory.py::test_scenario_03_pieces_that_nobody_can_finish_give_their_memory_up",
     ),
     Mutant(
         "hashes and writes out have no bound",

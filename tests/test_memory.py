@@ -76,7 +76,7 @@ def full_of_orphans() -> tuple[Swarm, Budget, list[Peer]]:
     return swarm, budget, leavers
 
 
-def test_pieces_that_nobody_can_finish_are_written_and_give_their_memory_up() -> None:
+def test_scenario_03_pieces_that_nobody_can_finish_give_their_memory_up() -> None:
     swarm, budget, leavers = full_of_orphans()
     assert not swarm.actions(act.WriteBlocks)
     others = swarm.join(Seed, have=range(4, 10))
@@ -249,7 +249,7 @@ def test_a_torrent_that_is_giving_way_is_not_asked_for_more_until_it_has() -> No
 # --- Pieces longer than memory ------------------------------------------------------------------
 
 
-def test_a_piece_of_16_mib_from_one_slow_peer_is_downloaded_once() -> None:
+def test_scenario_12_a_piece_of_16_mib_from_one_slow_peer_is_downloaded_once() -> None:
     swarm, budget = swarm_with(16 * MIB, 16 * MIB, 16 * MIB)
     seed = swarm.join(Seed, rate=100 * 1024)
     most = peak(swarm, budget)
@@ -293,7 +293,7 @@ def test_a_kill_in_the_midst_of_a_long_piece_costs_only_what_came_since_the_last
     assert seed.blocks_sent == 256 - saved
 
 
-def test_a_long_piece_on_a_failing_disk_keeps_all_it_has_and_recovers() -> None:
+def test_scenario_28_a_long_piece_on_a_failing_disk_keeps_all_it_has_and_recovers() -> None:
     swarm, budget = swarm_with(MIB, 256 * BLOCK, 256 * BLOCK)
     swarm.disk.fault = failing(act.WriteBlocks, 1)
     seed = swarm.join(Seed, rate=400_000)
@@ -469,7 +469,7 @@ def test_what_waits_for_its_turn_is_received_and_says_so() -> None:
     swarm.finish(200)
 
 
-def test_the_network_goes_on_to_the_budget_while_storage_is_slow_and_then_stalls() -> None:
+def test_scenario_06_the_network_goes_on_to_the_budget_while_storage_stalls() -> None:
     """Hashing takes 10 s a piece; then the disk stalls for a minute."""
     swarm, budget = swarm_with(16 * 2 * BLOCK, 200 * BLOCK, 2 * BLOCK)
     swarm.disk.delays[act.HashPiece] = 10.0

@@ -34,7 +34,7 @@ from torrent_core.wire import messages as wire
 from torrent_core.wire.handshake import Handshake
 from torrent_core.wire.handshake import encode as encode_handshake
 from world import BLOCK
-from world_peers import Peer, Seed
+from world_peers import Corrupter, Peer, Seed, Silent
 from world_swarm import OURS, Swarm, stop, to_fraction
 
 MIB = 1024 * 1024
@@ -316,3 +316,51 @@ def test_scenario_32_a_torrent_that_checks_its_files_says_so() -> None:
     assert {entry.account for entry in explained.entries} == {Account.HELD}
     assert "the files are being checked" in explained.text()
     swarm.finish()
+
+
+# --- 20, 23: a piece that is let go ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", [act.HashPiece, act.WriteBlocks])
+@pytest.mark.parametrize("blow", ["leave", "stop", "unwanted"])
+def test_scenario_20_what_happens_while_a_piece_is_stored(held: type, blow: str) -> None:
+    """Disconnect, stop or a priority change meanwhile: the piece is complete or absent."""
+    swarm = Swarm(4 * BLOCK, 2 * BLOCK, files=[2 * BLOCK, 2 * BLOCK])
+    swarm.disk.delays[held] = 5.0
+    seed = swarm.join(Seed)
+    assert swarm.run(lambda: bool(swarm.actions(held)), seconds=10)
+    if blow == "leave":
+        seed.leave()
+    elif blow == "stop":
+        stop(swarm)
+    else:
+        swarm.feed(ev.SetPriorities(swarm.name, (0, 0)))
+    swarm.run(seconds=60)
+    swarm.check_files()
+    announced = [report.piece for report in swarm.actions(act.PieceVerified)]
+    assert swarm.torrent.verified == sum(1 << piece for piece in announced)
+    assert len(set(announced)) == len(announced)
+    if blow == "stop":
+        swarm.start(swarm.disk.resume)
+    elif blow == "unwanted":
+        swarm.feed(ev.SetPriorities(swarm.name, (1, 1)))
+    swarm.join(Seed)
+    swarm.finish(60)
+
+
+@pytest.mark.parametrize("cause", ["left", "failed", "unwanted"])
+def test_scenario_23_a_piece_that_was_let_go_may_be_had_from_every_peer(cause: str) -> None:
+    """Piece abandoned, failed or re-prioritised: selectable again by whoever comes."""
+    swarm = Swarm(2 * BLOCK, 2 * BLOCK)
+    first = swarm.join(Corrupter if cause == "failed" else Silent)
+    if cause == "unwanted":
+        swarm.feed(ev.SetPriorities(swarm.name, (0,)))
+    swarm.run(seconds=10)
+    if cause == "left":
+        first.leave()
+    swarm.run(seconds=1)
+    if cause == "unwanted":
+        swarm.feed(ev.SetPriorities(swarm.name, (1,)))
+    seed = swarm.join(Seed, port=9)
+    swarm.finish(60)
+    assert seed.blocks_sent == 2
