@@ -318,7 +318,7 @@ def test_scenario_32_a_torrent_that_checks_its_files_says_so() -> None:
     swarm.finish()
 
 
-# --- 20, 23: a piece that is let go ----------------------------------------------------------------
+# --- 20, 23: a piece that is let go ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("held", [act.HashPiece, act.WriteBlocks])
