@@ -56,13 +56,18 @@ def _mount(folder: Path) -> None:
         pytest.skip(f"no small disk to fill: {mounted.stderr.decode(errors='replace').strip()}")
 
 
-async def _refusal(payload: Payload, into: Path, seeder: LibtorrentPeer, backend: str) -> str:
+GOES_ON = "; what is verified is kept, run again to go on"
+
+
+async def _refusal(
+    payload: Payload, into: Path, seeder: LibtorrentPeer, backend: str, ending: str = GOES_ON
+) -> str:
     """What a ``get`` that fails has to say: exactly one line, and status 1."""
     peers = [(seeder.host, seeder.port)]
     with getting(payload, into, peers, backend=backend, show="--quiet") as child:
         assert await child.end(LIMIT) == 1, child.lines
     (line,) = child.lines
-    assert line.endswith("; what is verified is kept, run again to go on\n")
+    assert line.endswith(f"{ending}\n")
     return line
 
 
@@ -166,8 +171,10 @@ async def test_what_lies_in_the_way_ends_get_and_all_is_well_once_it_is_gone(
     obstacle.parent.mkdir(parents=True)
     obstacle.mkdir() if is_folder else obstacle.touch()
 
-    line = await _refusal(payload, into, seeder, anyio_backend_name)
-    assert line.startswith(f"error: the storage failed: {into}/{why}; ")
+    ending = " is a folder, where the torrent has a file" if is_folder else GOES_ON
+    line = await _refusal(payload, into, seeder, anyio_backend_name, ending)
+    problem = str(obstacle) if is_folder else f"the storage failed: {into}/{why}"
+    assert line == f"error: {problem}{ending}\n"
 
     obstacle.rmdir() if is_folder else obstacle.unlink()
     await _success(payload, into, seeder, anyio_backend_name)
