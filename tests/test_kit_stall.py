@@ -155,6 +155,19 @@ def test_the_command_counts_what_it_ran(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out.rsplit(" in ", 1)[0] == first.rsplit(" in ", 1)[0]
 
 
+def test_the_command_runs_as_many_as_were_asked_for_batch_by_batch(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stall_run, "BATCH", 4)
+    assert stall_run.main(["--examples", "10", "--steps", "5", "--seed", "3"]) == 0
+    shown = capsys.readouterr()
+    counts = [int(line.split(" ", 1)[0]) for line in shown.err.splitlines()]
+    assert len(counts) == 3
+    assert counts == sorted(counts)
+    assert counts[-1] >= 10
+    assert shown.out.startswith(f"no failure: {counts[-1]} examples, ")
+
+
 def test_the_command_fails_with_the_smallest_example(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
