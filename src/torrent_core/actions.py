@@ -15,9 +15,11 @@ from .types import (
     Address,
     BlockInfo,
     CloseReason,
+    Family,
     Identity,
     InfoHash,
     LinkId,
+    PeerSource,
     ReleaseCause,
     Span,
     StorageFault,
@@ -57,6 +59,65 @@ class Close:
     link: LinkId
     reason: CloseReason
     detail: str = ""
+
+
+# --- Finding peers -------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Fetch:
+    """GET this http or https URL; answer with ``Fetched`` or ``FetchFailed``.
+
+    At most ``limit`` bytes of body, after decompression, and at most MAX_REDIRECTS
+    redirections, each to http or https; more of either is a failure.  ``family``: from an
+    address of this family only (BEP 7: one announce from each); None for any.
+    """
+
+    fetch_id: int
+    url: str
+    limit: int
+    family: Family | None = None
+
+
+@attrs.frozen
+class CancelFetch:
+    """Give a fetch up; it is answered all the same, by ``FetchFailed`` or ``Fetched``."""
+
+    fetch_id: int
+
+
+@attrs.frozen
+class Resolve:
+    """Find the addresses of a host name; answer with ``Resolved``."""
+
+    resolve_id: int
+    host: str
+
+
+@attrs.frozen
+class SendDatagram:
+    """Send one UDP datagram from the port that all of them share.  Not answered: it may be
+    lost anywhere, here too.  ``address`` has a literal for its host."""
+
+    address: Address
+    data: bytes
+
+
+@attrs.frozen
+class SendMulticast:
+    """Send one datagram to a multicast group, on every interface.  Not answered (BEP 14)."""
+
+    group: Address
+    data: bytes
+
+
+@attrs.frozen
+class SaveNodes:
+    """Keep this for the next start, in place of what was kept before: nodes of the DHT.
+
+    Not answered: nodes that cannot be kept cost a bootstrap, nothing else."""
+
+    data: bytes
 
 
 # --- The storage ---------------------------------------------------------------------------
@@ -264,7 +325,54 @@ class TorrentCompleted:
     torrent: InfoHash
 
 
+@attrs.frozen
+class PeersLearned:
+    """So many peers of this torrent that we had not heard of; ``detail`` is the tracker's URL
+    or whatever else tells one source of a kind from another."""
+
+    torrent: InfoHash
+    source: PeerSource
+    count: int
+    detail: str = ""
+
+
+@attrs.frozen
+class TrackerReplied:
+    """An announce was answered: what the tracker says of the swarm, None where it is silent."""
+
+    torrent: InfoHash
+    url: str
+    seeds: int | None
+    leechers: int | None
+    peers: int
+    next_at: float
+    warning: str = ""
+
+
+@attrs.frozen
+class TrackerFailed:
+    """An announce came to nothing; it is tried again at ``retry_at``, or never if None."""
+
+    torrent: InfoHash
+    url: str
+    detail: str
+    retry_at: float | None
+
+
+@attrs.frozen
+class MetadataReceived:
+    """The info dictionary of a magnet link is complete and has the right hash (BEP 9).
+
+    ``torrent_file`` is a whole .torrent file, with the trackers that the magnet link named."""
+
+    torrent: InfoHash
+    torrent_file: bytes
+
+
 LinkAction: TypeAlias = Dial | CancelDial | Send | Close
+DiscoveryAction: TypeAlias = (
+    Fetch | CancelFetch | Resolve | SendDatagram | SendMulticast | SaveNodes
+)
 StorageAction: TypeAlias = (
     HashPiece | HashBlocks | WriteBlocks | ReadBlocks | StatFiles | CreateFiles | SaveResume
 )
@@ -281,5 +389,9 @@ Report: TypeAlias = (
     | StorageTrouble
     | Warned
     | TorrentCompleted
+    | PeersLearned
+    | TrackerReplied
+    | TrackerFailed
+    | MetadataReceived
 )
-Action: TypeAlias = LinkAction | StorageAction | Report
+Action: TypeAlias = LinkAction | DiscoveryAction | StorageAction | Report

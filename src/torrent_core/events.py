@@ -18,7 +18,7 @@ from typing import TypeAlias
 import attrs
 
 from .metainfo import Metainfo
-from .types import Address, Buffer, FileStat, InfoHash, LinkId, StorageFault
+from .types import Address, Buffer, FileStat, InfoHash, LinkId, PeerSource, StorageFault
 
 # --- The network ---------------------------------------------------------------------------
 
@@ -69,6 +69,62 @@ class LinkClosed:
 @attrs.frozen
 class Tick:
     """Nothing but time: the call owed at ``next_deadline()``."""
+
+
+# --- Finding peers -------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Fetched:
+    """Answers ``Fetch``: an HTTP response came, with whatever status; ``body`` is whole and
+    decompressed, and within the limit of the action."""
+
+    fetch_id: int
+    status: int
+    body: bytes
+
+
+@attrs.frozen
+class FetchFailed:
+    """Answers a ``Fetch`` that brought no response, or one beyond its bounds."""
+
+    fetch_id: int
+    detail: str
+
+
+@attrs.frozen
+class Resolved:
+    """Answers ``Resolve``: literal addresses, IPv4 and IPv6; none if there is no such host."""
+
+    resolve_id: int
+    hosts: tuple[str, ...]
+
+
+@attrs.frozen
+class DatagramReceived:
+    """A UDP datagram came; ``address`` is what its sender claims to be."""
+
+    address: Address
+    data: bytes
+
+
+@attrs.frozen
+class MulticastReceived:
+    """A datagram came to the multicast group of local peer discovery (BEP 14)."""
+
+    address: Address
+    data: bytes
+
+
+@attrs.frozen
+class PeersFound:
+    """Somebody told of peers of this torrent.  The core's own sources say so by this event,
+    and so may a caller with a source of its own.  Peers that cannot be (port 0) are left out."""
+
+    torrent: InfoHash
+    source: PeerSource
+    peers: tuple[Address, ...]
+    detail: str = ""
 
 
 # --- The storage ---------------------------------------------------------------------------
@@ -199,6 +255,9 @@ class DropPeer:
     address: Address
 
 
+DiscoveryEvent: TypeAlias = (
+    Fetched | FetchFailed | Resolved | DatagramReceived | MulticastReceived | PeersFound
+)
 LinkEvent: TypeAlias = LinkOpened | DialFailed | BytesReceived | Sent | LinkClosed
 StorageEvent: TypeAlias = (
     PieceHashed | BlocksHashed | Written | BlocksRead | FilesStated | StorageFailed
@@ -213,4 +272,4 @@ Command: TypeAlias = (
     | AddPeer
     | DropPeer
 )
-Event: TypeAlias = LinkEvent | StorageEvent | Command | Tick
+Event: TypeAlias = LinkEvent | DiscoveryEvent | StorageEvent | Command | Tick

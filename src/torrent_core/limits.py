@@ -245,6 +245,10 @@ FLUSH_INTERVAL = 1.0
 """Longest that a step waits to be written out while others follow it (what a process that
 is killed may lose of its trace; databases that batch their commits wait as long)."""
 
+# --- Finding peers ---------------------------------------------------------------------------
+MAX_REDIRECTS = 5
+"""Redirections that one fetch follows (lt: max_redirects 5)."""
+
 # --- Bencode and torrent files ---------------------------------------------------------------
 MAX_BENCODE_DEPTH = 100
 """Nesting (lt: bdecode depth_limit 100)."""

@@ -35,6 +35,25 @@ class Identity(NamedTuple):
     """As its handshake has it."""
 
 
+class PeerSource(Enum):
+    """Who told us of a peer; the value is what a person reads."""
+
+    NAMED = "named by the caller"
+    MAGNET = "the magnet link"
+    TRACKER = "a tracker"
+    DHT = "the DHT"
+    EXCHANGE = "peer exchange"
+    LOCAL = "the local network"
+    INCOMING = "it dialled us"
+
+
+class Family(Enum):
+    """Which internet protocol is meant; the value is its version."""
+
+    IPV4 = 4
+    IPV6 = 6
+
+
 class RandomSource(Protocol):
     """All the randomness a machine may use; ``random.Random`` fits."""
 

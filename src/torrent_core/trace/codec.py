@@ -20,7 +20,15 @@ from ..events import BytesReceived, Event
 from ..pieces import ActivePieceConfig
 from ..session import SessionConfig
 from ..torrent import TorrentConfig
-from ..types import CloseReason, LinkId, ReleaseCause, StorageFault, TorrentState
+from ..types import (
+    CloseReason,
+    Family,
+    LinkId,
+    PeerSource,
+    ReleaseCause,
+    StorageFault,
+    TorrentState,
+)
 from .values import (
     ADDRESS,
     BLOCK,
@@ -49,7 +57,7 @@ Numbering = Callable[[LinkId], int]
 EVENTS: tuple[type, ...] = get_args(Event)
 ACTIONS: tuple[type, ...] = get_args(Action)
 
-_ENUMS = (CloseReason, ReleaseCause, StorageFault, TorrentState)
+_ENUMS = (CloseReason, Family, PeerSource, ReleaseCause, StorageFault, TorrentState)
 
 _KINDS: dict[str, Kind] = {
     "Address": ADDRESS,
@@ -65,15 +73,18 @@ _KINDS: dict[str, Kind] = {
     "int | None": optional(INT),
     "memoryview | None": optional(PAYLOAD),
     "str": TEXT,
+    "tuple[Address, ...]": many(ADDRESS),
     "tuple[BlockInfo, ...]": many(BLOCK),
     "tuple[FileStat | None, ...]": many(optional(FILE_STAT)),
     "tuple[Span, ...]": many(SPAN),
     "tuple[bytes, ...]": many(BYTES),
+    "tuple[str, ...]": many(TEXT),
     "tuple[int, ...]": many(INT),
     "tuple[int, ...] | None": optional(many(INT)),
     "tuple[tuple[BlockInfo, memoryview], ...]": many(pair(BLOCK, PAYLOAD)),
     "tuple[tuple[Span, memoryview], ...]": many(pair(SPAN, PAYLOAD)),
     **{enum.__name__: one_of(enum) for enum in _ENUMS},
+    "Family | None": optional(one_of(Family)),
 }
 """By the annotation of the field; what a link is called is added by ``Codec``."""
 
