@@ -135,3 +135,12 @@ class FileStat(NamedTuple):
 
     size: int
     mtime_ns: int
+
+
+class Totals(NamedTuple):
+    """What a tracker is told of our part in a swarm, in bytes of payload (BEP 3)."""
+
+    uploaded: int
+    downloaded: int
+    left: int
+    """Wanted or not, what is not verified and written yet; 0 means that we are a seed."""
