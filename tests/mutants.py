@@ -419,6 +419,14 @@ MUTANTS = (
         "            partial=(),\n",
         "test_torrent_restart.py::test_a_stop_keeps_the_blocks_of_pieces_half_done",
     ),
+    Mutant(
+        "a link with all the requests it may have still lacks memory",
+        "silent links take one another's memory for ever, in one step",
+        "torrent_core.pieces.asking",
+        "            self._sated(link.state.ordinal)\n            return asked\n",
+        "            self._sated(link.state.ordinal)\n",
+        "test_pieces_relief.py::test_a_link_with_all_the_requests_it_may_have_lacks_no_memory",
+    ),
     # --- Links --------------------------------------------------------------------------------
     Mutant(
         "a handshake may take for ever",

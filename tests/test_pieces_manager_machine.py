@@ -292,7 +292,7 @@ class ManagerMachine(RuleBasedStateMachine):
         assert all(p.stage is Stage.DOWNLOADING for p in pieces)
         is_open = [p for p in pieces if p.free & p.places]
         assert self.manager.dry == sum(1 << p.index for p in pieces if p.free and p not in is_open)
-        idle = self.manager.memory.longest_idle
+        idle = next(iter(self.manager.memory.idle_pieces()), None)
         assert idle is None or idle.idle
         assert (idle is None) is not any(piece.idle for piece in pieces)
         assert self.manager.open == sum(1 << p.index for p in is_open)

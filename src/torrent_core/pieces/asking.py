@@ -258,12 +258,13 @@ class Asking:
             asked += self._ask(link, piece, room - len(asked), now)
         if asked:
             self._busy[link.state.ordinal] = link
-        if len(asked) == room:
-            self._sated(link.state.ordinal)
-        else:
-            self._starved(link, may, now)
         if refused:
             self._memory_free = False
+        if len(asked) == room:
+            self._sated(link.state.ordinal)
+            return asked
+        self._starved(link, may, now)
+        if refused:  # by name: who is sated has no use for memory that others give up
             self._relief.refused(link)
         return asked
 

@@ -9,6 +9,8 @@ however many links there are and however slow the disk is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..budget import Budget
 from ..geometry import Geometry
 from ..limits import (
@@ -90,10 +92,9 @@ class PieceMemory:
             self._idle[piece.index] = piece
             self.budget.offer(self._owner)
 
-    @property
-    def longest_idle(self) -> ActivePiece | None:
-        """Of the pieces with memory that nobody works on, the one that was left first."""
-        return next(iter(self._idle.values()), None)
+    def idle_pieces(self) -> Iterable[ActivePiece]:
+        """The pieces with memory that nobody works on, the one that was left first first."""
+        return self._idle.values()
 
 
 def _span(longest: int, limit: int) -> int:

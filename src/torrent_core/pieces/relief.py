@@ -70,19 +70,31 @@ class Relief:
     def make_room(self, now: float, link: LinkRequests | None = None) -> Vacated | None:
         """The memory to be given up, for ``link`` or another torrent; None if there is none.
 
-        A silent link does not take what was given to another lately: it will hardly answer,
-        and several such links would take one another's memory for ever at one moment.
+        What a silent link was given lately stays with it in two cases.  Another silent link
+        does not take it: that one will hardly answer either, and several of them would take
+        one another's memory for ever at one moment.  And nobody takes what is too short for
+        him, as a last piece may be: it would go back to the silent link in the same step.
         """
-        piece = self._active.memory.longest_idle
-        if piece is None:
-            return None
-        recent = piece.requests and now < piece.last_activity + LATENESS_FLOOR
-        if link is not None and link.snubbed and recent:
-            return None
-        blocks = 0
-        for first in indices(piece.idle):
-            blocks |= piece.segment_blocks(first // piece.span)
-        return Vacated(piece, blocks, tuple(self._withdraw(piece, blocks)))
+        for piece in self._active.memory.idle_pieces():
+            segments = [first // piece.span for first in indices(piece.idle)]
+            if link is None or not self._stays(piece, segments, link, now):
+                blocks = sum(map(piece.segment_blocks, segments))
+                return Vacated(piece, blocks, tuple(self._withdraw(piece, blocks)))
+            if link.snubbed:
+                break  # those left later have been given to silent links later
+        return None
+
+    def _stays(
+        self, piece: ActivePiece, segments: list[int], link: LinkRequests, now: float
+    ) -> bool:
+        if not piece.requests or now >= piece.last_activity + LATENESS_FLOOR:
+            return False
+        return link.snubbed or not self._suffices(piece, segments)
+
+    def _suffices(self, piece: ActivePiece, segments: list[int]) -> bool:
+        """Whether any segment would have room once these are given back."""
+        memory = self._active.memory
+        return memory.budget.room + sum(map(piece.segment_length, segments)) >= memory.segment_size
 
     def _withdraw(self, piece: ActivePiece, blocks: int) -> list[RequestInfo]:
         held = [info for requests in piece.requests.values() for info in requests]
