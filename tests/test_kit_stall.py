@@ -181,6 +181,27 @@ def test_the_command_fails_with_the_smallest_example(
     assert replay(kept.read_bytes()).steps
 
 
+class Endless(Torrent):
+    def handle(self, event: ev.Event, now: float) -> list[Action]:
+        while isinstance(event, ev.LinkClosed):
+            pass
+        return super().handle(event, now)
+
+
+class EndlessMachine(StallMachine):
+    def make_torrent(self, setup: TorrentSetup, random: RandomSource) -> Torrent:
+        return Endless(setup.metainfo, peer_id=setup.peer_id, random=random)
+
+
+def test_a_step_that_has_no_end_is_a_failure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stall_run, "PATIENCE", 0.1)
+    machine = f"{__name__}:EndlessMachine"
+    assert stall_run.main(["--machine", machine, "--examples", "100", "--steps", "10"]) == 1
+    assert "no end after 0.1 s of real time, within one step" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["no_such_module:X", "torrent_core:X", "nothing", "math:pi", ":"])
 def test_the_command_refuses_what_is_no_machine(
     name: str, capsys: pytest.CaptureFixture[str]

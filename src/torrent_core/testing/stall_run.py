@@ -5,12 +5,14 @@
 
 Ends with status 0 when no example failed.  Otherwise the smallest that was found is printed
 as the list of its rules, with the error and the timeline of its last steps, and the status
-is 1; ``--save`` writes it as a trace for ``torrent-core replay``.
+is 1; ``--save`` writes it as a trace for ``torrent-core replay``.  An example that takes
+``PATIENCE`` seconds of real time has failed, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -22,6 +24,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as seeded
 from hypothesis.stateful import run_state_machine_as_test
 
+from .promises import PromiseBroken
 from .stall_machine import StallMachine
 
 LONG_RUN = 20_000
@@ -34,6 +37,11 @@ BATCH = 500
 """Examples of one run of hypothesis.  It remembers every choice of a run, to try none twice,
 so that one run of 20,000 long examples takes gigabytes and slows down as it goes; many short
 ones cost the same from the first to the last."""
+
+
+PATIENCE = 30.0
+"""Seconds of real time for one example, which takes hundredths of one.  Virtual time stands
+still within a step, so that nothing else would notice one that has no end."""
 
 
 @attrs.define
@@ -61,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; returns the exit status."""
     options = _parser().parse_args(arguments)
     tally, start, verdict = Tally(), perf_counter(), 0
+    before = signal.signal(signal.SIGALRM, _no_end)
     try:
         for first in range(0, options.examples, BATCH):
             _batch(options, first, tally)
@@ -68,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception:
         traceback.print_exc(file=sys.stdout)
         verdict = 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
     sys.stdout.write(
         f"{'a failure' if verdict else 'no failure'}: {tally} in {perf_counter() - start:.0f} s\n"
     )
@@ -97,16 +108,29 @@ def _settings(examples: int, steps: int) -> settings:
 
 
 def _counted(machine: type[StallMachine], tally: Tally, save: str | None) -> type[StallMachine]:
-    """The same machine, whose examples are counted."""
+    """The same machine, whose examples are counted and must end."""
+
+    def init(self: StallMachine) -> None:
+        machine.__init__(self)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
 
     def teardown(self: StallMachine) -> None:
         try:
             machine.teardown(self)
         finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
             tally.add(self)
 
-    changed = {"teardown": teardown, "trace_file": save or machine.trace_file}
+    changed = {
+        "__init__": init,
+        "teardown": teardown,
+        "trace_file": save or machine.trace_file,
+    }
     return type(machine.__name__, (machine,), changed)
+
+
+def _no_end(_signal: int, _frame: object) -> None:
+    raise PromiseBroken(f"no end after {PATIENCE:g} s of real time, within one step")
 
 
 def _parser() -> argparse.ArgumentParser:
