@@ -21,42 +21,13 @@ import sys
 from collections.abc import Callable
 from time import perf_counter
 
-from torrent_core.testing import (
-    AbsurdReqq,
-    CancelIgnorer,
-    Choker,
-    Corrupter,
-    Flapper,
-    GarbageSender,
-    Honest,
-    Leaver,
-    Liar,
-    LinkProfile,
-    Rejecter,
-    Silent,
-    SimulatedSwarm,
-    SlowHandshake,
-    Trickle,
-)
+from torrent_core.testing import Honest, LinkProfile, SimulatedSwarm
+from torrent_core.testing.plan import BAD
 
 MIB = 1024 * 1024
 PIECE_LENGTH = 256 * 1024
 PEERS = 49
 MACHINES = 10
-BAD = [
-    AbsurdReqq,
-    CancelIgnorer,
-    Choker,
-    Corrupter,
-    Flapper,
-    GarbageSender,
-    Leaver,
-    Liar,
-    Rejecter,
-    Silent,
-    SlowHandshake,
-    Trickle,
-]
 
 Figures = dict[str, float]
 

@@ -34,7 +34,7 @@ from torrent_core.wire import messages as wire
 from torrent_core.wire.handshake import Handshake
 from torrent_core.wire.handshake import encode as encode_handshake
 from world import BLOCK
-from world_peers import Corrupter, Peer, Seed, Silent
+from world_peers import Corrupter, Mute, Peer, Seed, Silent
 from world_swarm import OURS, Swarm, stop, to_fraction
 
 MIB = 1024 * 1024
@@ -227,13 +227,6 @@ def test_scenario_24_every_odd_shape_of_torrent_completes(
     swarm.finish()
     assert seed.blocks_sent == -(-total // BLOCK)
     assert all(data is not None for data in swarm.disk.files)
-
-
-class Mute(Peer):
-    """Connects and never says a word."""
-
-    def hello(self) -> None:
-        pass
 
 
 def test_scenario_25_the_clocks_of_a_link_are_exact() -> None:

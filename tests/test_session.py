@@ -23,16 +23,8 @@ from torrent_core.session import Session
 from torrent_core.types import Address, CloseReason, StorageFault, TorrentState
 from torrent_core.wire.handshake import encode as encode_handshake
 from world import BLOCK
-from world_peers import Leech, Peer, Seed
+from world_peers import Leech, Mute, Peer, Seed
 from world_swarm import OURS
-
-
-class Mute(Peer):
-    """Connects and never says a word by itself."""
-
-    def hello(self) -> None:
-        pass
-
 
 # --- Routing ------------------------------------------------------------------------------------
 

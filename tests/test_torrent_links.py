@@ -22,15 +22,8 @@ from torrent_core.wire import messages as wire
 from torrent_core.wire.handshake import Handshake
 from torrent_core.wire.handshake import encode as encode_handshake
 from world import BLOCK, Line
-from world_peers import Leaver, Leech, Peer, Seed
+from world_peers import Leaver, Leech, Mute, Peer, Seed
 from world_swarm import OURS, Swarm
-
-
-class Mute(Peer):
-    """Connects and never says a word."""
-
-    def hello(self) -> None:
-        pass
 
 
 def closes(swarm: Swarm) -> list[CloseReason]:

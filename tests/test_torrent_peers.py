@@ -10,7 +10,7 @@ from torrent_core.limits import (
     LATENESS_FLOOR,
     LATENESS_UNKNOWN,
 )
-from torrent_core.types import BlockInfo, CloseReason, ReleaseCause
+from torrent_core.types import CloseReason, ReleaseCause
 from torrent_core.wire import messages as wire
 from world import BLOCK, KIB
 from world_peers import Choker, Corrupter, Leaver, Leech, Peer, Rejecter, Seed, Silent
@@ -221,33 +221,3 @@ def test_a_large_piece_from_one_slow_peer_is_downloaded_once() -> None:
     assert seed.blocks_sent == 1024
     assert swarm.torrent.status(swarm.now).wasted == 0
     assert not swarm.actions(act.BlocksReleased)
-
-
-# --- Refusals -----------------------------------------------------------------------------------
-
-
-def test_a_peer_that_rejects_for_ever_is_asked_ever_less() -> None:
-    swarm = Swarm(64 * BLOCK)
-    peer = swarm.join(Rejecter)
-    swarm.run(seconds=600)
-    asked = sum(isinstance(m, wire.Request) for m in peer.heard)
-    assert 16 <= asked < 400
-    swarm.join(Seed)
-    swarm.finish(5)
-
-
-def test_a_peer_that_answers_all_but_one_block_does_not_hold_up_the_end() -> None:
-    class AllButOne(Seed):
-        def serve(self, block: BlockInfo) -> float:
-            if block == BlockInfo(1, 0, BLOCK):
-                self.refuse(block)
-                return self.world.now
-            return super().serve(block)
-
-    swarm = Swarm(8 * BLOCK)
-    miser = swarm.join(AllButOne)
-    swarm.run(seconds=30)
-    assert swarm.torrent.verified == 0b1101
-    assert sum(isinstance(m, wire.Request) for m in miser.heard) < 20
-    swarm.join(Seed)
-    swarm.finish(5)

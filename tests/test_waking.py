@@ -16,7 +16,7 @@ from torrent_core.torrent.waking import lateness
 from torrent_core.types import CloseReason, ReleaseCause
 from torrent_core.wire import messages as wire
 from world import BLOCK
-from world_peers import Leech, Peer, Seed
+from world_peers import Leech, Mute, Peer, Seed
 from world_swarm import Swarm, unchoked
 
 HOUR = 3600.0
@@ -106,10 +106,6 @@ def test_misuse_after_a_sleep_changes_nothing(gap: float, number: int) -> None:
 
 
 def test_in_a_session_neither_links_nor_those_that_shake_hands_are_dropped() -> None:
-    class Mute(Peer):
-        def hello(self) -> None:
-            pass
-
     party = Party(64 * BLOCK, 64 * BLOCK)
     for index in (0, 1):
         party.add(index)

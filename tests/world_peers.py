@@ -5,4 +5,11 @@ from __future__ import annotations
 from torrent_core.testing import Choker, Corrupter, Leaver, Leech, Peer, Rejecter, Silent
 from torrent_core.testing import Honest as Seed
 
-__all__ = ["Choker", "Corrupter", "Leaver", "Leech", "Peer", "Rejecter", "Seed", "Silent"]
+__all__ = ["Choker", "Corrupter", "Leaver", "Leech", "Mute", "Peer", "Rejecter", "Seed", "Silent"]
+
+
+class Mute(Peer):
+    """Connects and never says a word by itself."""
+
+    def hello(self) -> None:
+        pass

@@ -64,10 +64,9 @@ class Lateness:
         A silent link loses everything and is snubbed; one that still delivers loses what is
         overdue.
         """
-        patience = link.gaps.patience(self._active.config.request_timeout)
         void = [info for info in link.out.values() if info.deadline <= now]
         cause = ReleaseCause.TIMED_OUT
-        if now >= link.last_progress + patience:
+        if now >= link.silent_at(self._active.config.request_timeout):
             link.snub(now)
             void = list(link.out.values())
             cause = ReleaseCause.SNUBBED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .failures import CommandFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torrent_core.metainfo import FileEntry, Metainfo
     from transports.disk.hashing import PieceReader
@@ -43,9 +43,8 @@ def claim(metainfo: Metainfo, folder: Path, *, force: bool, quiet: bool) -> None
     download if any piece in it is right.  Raises CommandFailed for one that is not, unless
     ``force``, and OSError for one that cannot be read.
     """
-    for entry in metainfo.files:
-        if not entry.pad and folder.joinpath(*entry.path).is_dir():
-            path = folder.joinpath(*entry.path)
+    for _, path in _places(metainfo, folder):
+        if path.is_dir():
             raise CommandFailed(f"{path} is a folder, where the torrent has a file")
     if not force and not _is_ours(metainfo, folder):
         foreign = foreign_files(metainfo, folder, quiet=quiet)
@@ -65,24 +64,31 @@ def foreign_files(metainfo: Metainfo, folder: Path, *, quiet: bool) -> list[Fore
     try:
         matches = _Matches(metainfo, folder, progress.advance)
         return [
-            Foreign(folder.joinpath(*entry.path), size, entry.length)
-            for entry, size in found
+            Foreign(path, size, entry.length)
+            for entry, path, size in found
             if matches.is_foreign(entry, size)
         ]
     finally:
         progress.close()
 
 
-def _found(metainfo: Metainfo, folder: Path) -> list[tuple[FileEntry, int]]:
+def _places(metainfo: Metainfo, folder: Path) -> Iterator[tuple[FileEntry, Path]]:
+    """The files that the download will write, and where."""
+    for entry in metainfo.files:
+        if not entry.pad:
+            yield entry, folder.joinpath(*entry.path)
+
+
+def _found(metainfo: Metainfo, folder: Path) -> list[tuple[FileEntry, Path, int]]:
     """Plain files of the torrent that hold something, with their sizes."""
     from transports.disk.files import plain_status
 
     found = []
-    for entry in metainfo.files:
-        status = None if entry.pad else plain_status(str(folder.joinpath(*entry.path)))
+    for entry, path in _places(metainfo, folder):
+        status = plain_status(str(path))
         # A file without blocks was only set aside: nothing was ever written to it.
         if status is not None and status.st_size and status.st_blocks:
-            found.append((entry, status.st_size))
+            found.append((entry, path, status.st_size))
     return found
 
 
