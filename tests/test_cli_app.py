@@ -184,6 +184,58 @@ def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
     assert result.stderr == ""
 
 
+def test_a_reader_that_goes_away_hides_no_other_failure(tmp_path: Path) -> None:
+    """The object for machines cannot be told; the line for people still is."""
+    (tmp_path / "x").write_bytes(b"x")
+    torrent = tmp_path / "x.torrent"
+    assert cli.main(["create", str(tmp_path / "x"), "-o", str(torrent)]) == 0
+    (tmp_path / "there" / "x").mkdir(parents=True)
+    arguments = ["get", str(torrent), "-o", str(tmp_path / "there"), "--json"]
+    code = (
+        "import os, sys; read, write = os.pipe(); os.close(read); os.dup2(write, 1);"
+        f"from transports.cli import main; sys.exit(main({arguments!r}))"
+    )
+    result = run_python(code)
+    line = f"error: {tmp_path}/there/x is a folder, where the torrent has a file\n"
+    assert (result.returncode, result.stderr) == (1, line)
+
+
+def run_closed(redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with a descriptor closed, as a shell does it."""
+    script = f'exec "$0" -m transports.cli "$@" {redirection}'
+    return subprocess.run(
+        ["sh", "-c", script, sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--json", "--quiet"], []])
+def test_a_closed_stdout_is_one_line_and_status_1(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "x").write_bytes(b"x")
+    torrent = tmp_path / "x.torrent"
+    assert cli.main(["create", str(tmp_path / "x"), "-o", str(torrent)]) == 0
+    result = run_closed(">&-", "get", str(torrent), "-o", str(tmp_path), *options)
+    line = "error: stdout is closed (>/dev/null is the way to want no output)\n"
+    assert (result.returncode, result.stderr) == (1, line)
+
+
+def test_with_stderr_closed_the_line_does_not_go_to_stdout() -> None:
+    result = run_closed("2>&-", "nonsense")
+    assert (result.returncode, result.stdout) == (2, "")
+
+
+def test_no_file_takes_the_place_of_a_closed_descriptor() -> None:
+    code = (
+        "import os; from transports.cli import main; os.close(0); os.close(2);"
+        "print(main(['--version']), os.open('.', os.O_RDONLY) > 2)"
+    )
+    result = run_python(code)
+    assert result.stdout.splitlines()[-1] == "0 True"
+
+
 def test_names_beyond_the_terminals_encoding_are_shown_not_fatal(tmp_path: Path) -> None:
     name = os.fsdecode("naïve ☃ ".encode() + b"\xff")
     (tmp_path / name).write_bytes(b"x")

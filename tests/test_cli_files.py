@@ -101,6 +101,39 @@ def test_what_is_left_out_is_named(
     assert len(parse_torrent(path.read_bytes()).files) == 4
 
 
+@pytest.mark.parametrize("below", [".", "sub"])
+def test_a_torrent_written_into_its_own_folder_is_no_part_of_itself(
+    payload: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    output = payload / below / "own.torrent"
+    output.parent.mkdir(exist_ok=True)
+    assert main(["create", str(payload), "-o", str(output)]) == 0
+    first = output.read_bytes()
+    capsys.readouterr()
+    monkeypatch.chdir(output.parent)  # by another name, it is the same place
+    assert main(["create", str(payload), "-o", "own.torrent"]) == 0
+    assert output.read_bytes() == first
+    _, err = lines_of(capsys)
+    own = str(output.relative_to(payload))
+    assert f"skipped: {own}: replaced by the torrent itself" in err
+    (output.parent / "own.torrent.bak").write_bytes(first)
+    assert main(["create", str(payload), "-o", "own.torrent"]) == 0
+    paths = [entry.path for entry in parse_torrent(output.read_bytes()).files]
+    assert (payload.name, *own.split("/")) not in paths
+    assert (payload.name, *f"{own}.bak".split("/")) in paths
+
+
+def test_a_file_is_not_replaced_by_its_own_torrent(
+    payload: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (payload / "b.bin").read_bytes()
+    monkeypatch.chdir(payload)
+    assert main(["create", str(payload / "b.bin"), "-o", "b.bin"]) == 1
+    _, err = lines_of(capsys)
+    assert err == ["error: b.bin is what the torrent is of: it is not replaced"]
+    assert (payload / "b.bin").read_bytes() == before
+
+
 def test_names_that_downloaders_will_change_are_told(
     payload: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,9 +180,9 @@ def test_create_refuses_what_cannot_become_a_torrent(
 def test_a_file_that_shrinks_while_it_is_read_is_an_error(
     payload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = collect(payload)
+    found = collect(payload, tmp_path / "x")
 
-    def shrunk(_path: Path) -> object:
+    def shrunk(_path: Path, _output: Path) -> object:
         (payload / "b.bin").write_bytes(b"short")
         return found
 

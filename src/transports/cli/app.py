@@ -72,6 +72,10 @@ def _show_version(context: click.Context, wanted: bool) -> None:
 
 def run(argv: Sequence[str] | None) -> int:
     """Run one command; whatever it raises becomes one line and a status."""
+    _fill_standard_descriptors()
+    if sys.stdout is None:
+        _complain("stdout is closed (>/dev/null is the way to want no output)")
+        return FAILED
     _never_fail_on_a_name()
     try:
         with _sigterm_interrupts():
@@ -102,6 +106,18 @@ def _sigterm_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _fill_standard_descriptors() -> None:
+    """Open ``/dev/null`` for those that are closed, or the next file or socket takes their place.
+
+    What then writes to stderr writes into it, and uvloop aborts the process.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
 
 
 def _never_fail_on_a_name() -> None:
@@ -150,6 +166,8 @@ def _complain(text: str) -> None:
     """One line on stderr, whatever the text holds."""
     from .render import printable
 
+    if sys.stderr is None:  # closed; print would take stdout instead
+        return
     print(f"error: {printable(text)}", file=sys.stderr)
 
 

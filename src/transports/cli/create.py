@@ -57,7 +57,7 @@ def create(
     """
     from torrent_core.metainfo import TorrentBuilder
 
-    payload = collect(path)
+    payload = collect(path, output)
     for name, why in payload.skipped:
         click.echo(f"skipped: {_shown(name)}: {why}", err=True)
     if not sum(payload.lengths):
@@ -96,16 +96,23 @@ class Payload(NamedTuple):
     """What was left out: its path below the folder, and why."""
 
 
-def collect(path: Path) -> Payload:
-    """What there is at ``path``, in the torrent's order.  Raises CommandFailed."""
+def collect(path: Path, output: Path) -> Payload:
+    """What there is at ``path``, in the torrent's order.  Raises CommandFailed.
+
+    ``output``, where the torrent goes, is left out: else the torrent of a folder that it is
+    written to would be another one the next time.
+    """
     try:
         root = path.resolve(strict=True)
+        target = output.parent.resolve() / output.name
         mode = root.stat().st_mode
         if stat.S_ISREG(mode):
+            if root == target:
+                raise CommandFailed(f"{output} is what the torrent is of: it is not replaced")
             names = ((root.name,),)
             return Payload(root.name, True, names, (root,), (root.stat().st_size,), ())
         if stat.S_ISDIR(mode):
-            return _collect_folder(root)
+            return _collect_folder(root, target)
     except OSError as error:
         raise CommandFailed(f"cannot read {describe_os_error(error)}") from error
     except RuntimeError as error:  # Python 3.11 and 3.12 report a loop of links so
@@ -113,7 +120,7 @@ def collect(path: Path) -> Payload:
     raise CommandFailed(f"{path} is neither a file nor a folder")
 
 
-def _collect_folder(root: Path) -> Payload:
+def _collect_folder(root: Path, output: Path) -> Payload:
     from torrent_core.metainfo.paths import OWN_FOLDER
 
     found: list[tuple[tuple[str, ...], int]] = []
@@ -132,6 +139,8 @@ def _collect_folder(root: Path) -> Payload:
                 skipped.append(("/".join(names), "resume data of our own"))
             elif entry.is_dir():
                 folders.append(names)
+            elif root.joinpath(*names) == output:
+                skipped.append(("/".join(names), "replaced by the torrent itself"))
             elif entry.is_file():
                 found.append((names, entry.stat().st_size))
             else:

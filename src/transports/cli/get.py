@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,8 @@ def get(
             fetch.run, backend=backend, on_signal=fetch.interrupted, on_abort=screen.close
         )
     except Exception as error:
-        fetch.failed(error)
+        with suppress(OSError):  # a reader that is gone must not hide the line on stderr
+            fetch.failed(error)
         raise
     finally:
         screen.close()
