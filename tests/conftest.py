@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from xdist.scheduler import Scheduling
 
 LONG = os.environ.get("CI_LONG") == "1"
 
@@ -17,6 +21,21 @@ settings.register_profile(
     "long", max_examples=500, stateful_step_count=100, print_blob=True, **_quiet
 )
 settings.load_profile("long" if LONG else os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    """Under ``-n 2``, one test at a time for whoever is free, but ``tests/real`` in one process.
+
+    Each of those has other programs running, and limits of time for what they do.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class RealInARow(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "real" if nodeid.startswith("tests/real/") else nodeid
+
+    return RealInARow(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -74,6 +74,12 @@ def test_every_command_is_in_the_table_and_nothing_else_is() -> None:
     assert sorted(in_table) == sorted(commands.commands)
 
 
+def test_the_gate_runs_the_tests_as_the_readme_says() -> None:
+    found = re.search(r"^    pip install -e '\.\[test\]' && (pytest.*)$", README, re.MULTILINE)
+    assert found
+    assert f"\n{found[1]} " in (ROOT / ".ci" / "run").read_text()
+
+
 def test_every_file_that_the_readme_points_to_is_there() -> None:
     targets = re.findall(r"\]\((?!https?:)([^)]+)\)", README)
     assert targets
