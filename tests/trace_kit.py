@@ -115,8 +115,9 @@ class RecordedSwarm(Swarm):
         full: bool = False,
         start: bool = True,
         random: Any = None,
+        check_every: int = 1,
     ) -> None:
-        super().__init__(*sizes, full=full, start=False)
+        super().__init__(*sizes, full=full, start=False, check_every=check_every)
         self.chunks: list[bytes] = []
         setup = TorrentSetup(self.meta, OURS, config or TorrentConfig())
         self.recorder = Explaining(setup, random or Random(1), self.chunks.append)
