@@ -27,6 +27,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from .promises import PromiseBroken
 from .stall_machine import StallMachine
+from .world import World
 
 LONG_RUN = 20_000
 """Examples unless told otherwise."""
@@ -131,9 +132,12 @@ def _counted(machine: type[StallMachine], tally: Tally, save: str | None) -> typ
 
 
 def _no_end(_signal: int, frame: FrameType | None) -> None:
-    # Hypothesis watches the garbage collector from within, where nobody could catch this: the
-    # next alarm is soon.
-    if frame is not None and not frame.f_globals["__name__"].startswith("hypothesis"):
+    """Raise, if it is a step that goes on and on; what else is under way may not be broken
+    off anywhere, and the next alarm is soon."""
+    module = "" if frame is None else frame.f_globals["__name__"]
+    while frame is not None and frame.f_code is not World.feed.__code__:
+        frame = frame.f_back
+    if frame is not None and not module.startswith("hypothesis"):  # it watches the collector
         raise PromiseBroken(f"no end after {PATIENCE:g} s of real time, within one step")
 
 
