@@ -46,5 +46,9 @@ class WireError(InvalidData):
     """A message or handshake that breaks the peer wire protocol."""
 
 
+class LocalDiscoveryError(InvalidData):
+    """A datagram that is no announcement of local peer discovery (BEP 14)."""
+
+
 class TraceError(InvalidData):
     """A trace that is damaged, foreign or of a version we do not read; ``where`` is an offset."""

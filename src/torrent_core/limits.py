@@ -249,6 +249,25 @@ is killed may lose of its trace; databases that batch their commits wait as long
 MAX_REDIRECTS = 5
 """Redirections that one fetch follows (lt: max_redirects 5)."""
 
+# --- The local network -----------------------------------------------------------------------
+LSD_INTERVAL = 300.0
+"""Time between announcements of one torrent on the local network (BEP 14: five minutes)."""
+
+LSD_GAP = 60.0
+"""Shortest time between two announcements, of whatever torrents (BEP 14: no more than one a
+minute)."""
+
+MAX_LSD_HASHES = 24
+"""Torrents that one announcement names: a datagram of 1,400 bytes holds them (BEP 14).  More
+take their turn, so with over 120 torrents the interval of each grows."""
+
+MAX_LSD_DATAGRAM = 1500
+"""Longest announcement that is read: BEP 14's 1,400 bytes, up to what Ethernet carries."""
+
+MAX_LSD_HEARD = 1000
+"""Announcements that are read in each ``LSD_GAP``: as many clients on one network as announce
+at the rate that BEP 14 allows (lt reads all)."""
+
 # --- Bencode and torrent files ---------------------------------------------------------------
 MAX_BENCODE_DEPTH = 100
 """Nesting (lt: bdecode depth_limit 100)."""
