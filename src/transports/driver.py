@@ -17,23 +17,30 @@ import anyio.lowlevel
 from torrent_core.actions import (
     Action,
     CancelDial,
+    CancelFetch,
     Close,
     CreateFiles,
     Dial,
+    Fetch,
     HashBlocks,
     HashPiece,
     ReadBlocks,
     Report,
+    Resolve,
+    SaveNodes,
     SaveResume,
     Send,
+    SendDatagram,
+    SendMulticast,
     StatFiles,
     WriteBlocks,
 )
 from torrent_core.errors import LocalProtocolError
 from torrent_core.events import Command, Event, Tick
 
+from .absent import NoDiscoverer
 from .errors import ClientClosed
-from .faces import Clock, Machine, Network, Storage
+from .faces import Clock, Discoverer, Machine, Network, Storage
 
 STORAGE_ACTIONS = (
     HashPiece,
@@ -49,10 +56,19 @@ STORAGE_ACTIONS = (
 class Driver:
     """One machine with its clock, disk and network.  For one thread: the event loop's.
 
+    Without a ``discoverer``, fetches and lookups fail, and datagrams go nowhere.
+
     ``session`` may be replaced by a wrapper of the same face, to record or to inspect.
     """
 
-    def __init__(self, session: Machine, clock: Clock, disk: Storage, network: Network) -> None:
+    def __init__(
+        self,
+        session: Machine,
+        clock: Clock,
+        disk: Storage,
+        network: Network,
+        discoverer: Discoverer | None = None,
+    ) -> None:
         self.session = session
         self.failure: Exception | None = None
         """A bug that came out of the core or of an adapter; ``run`` raises it."""
@@ -63,14 +79,17 @@ class Driver:
         self._alarm = math.inf
         self._wake = anyio.Event()
         self._subscribers: list[Callable[[Report], None]] = []
+        discoverer = discoverer or NoDiscoverer()
         self._carry: dict[type, Callable[..., None]] = {
             Send: network.send,
             Close: network.close,
             Dial: network.dial,
             CancelDial: network.cancel_dial,
             **dict.fromkeys(STORAGE_ACTIONS, disk.submit),
+            **_carried_by(discoverer),
         }
         network.attach(self.feed)
+        discoverer.attach(self.feed)
         disk.attach(self.feed, self.report)
 
     @property
@@ -165,3 +184,14 @@ class Driver:
         self.failure = bug
         self._inbox.clear()
         self._wake.set()
+
+
+def _carried_by(discoverer: Discoverer) -> dict[type, Callable[..., None]]:
+    return {
+        Fetch: discoverer.fetch,
+        CancelFetch: discoverer.cancel_fetch,
+        Resolve: discoverer.resolve,
+        SendDatagram: discoverer.send_datagram,
+        SendMulticast: discoverer.send_multicast,
+        SaveNodes: discoverer.save_nodes,
+    }

@@ -25,6 +25,10 @@ class TorrentStopped(TransportError):
     """The torrent stopped before what was waited for came to pass."""
 
 
+class FetchRefused(TransportError):
+    """What a URL leads to is not taken: too long, too many redirections, not HTTP."""
+
+
 class CannotListen(TransportError, OSError):
     """The port is taken, or not ours to listen on; ``errno`` tells which."""
 

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from torrent_core.actions import Action, CancelDial, Close, Dial, Report, Send, StorageAction
+from torrent_core.actions import (
+    Action,
+    CancelDial,
+    CancelFetch,
+    Close,
+    Dial,
+    Fetch,
+    Report,
+    Resolve,
+    SaveNodes,
+    Send,
+    SendDatagram,
+    SendMulticast,
+    StorageAction,
+)
 from torrent_core.deadlines import Deadline
 from torrent_core.events import Event
 
@@ -44,3 +58,25 @@ class Storage(Protocol):
     def attach(self, feed: Feed, report: Callable[[Report], None]) -> None: ...
 
     def submit(self, action: StorageAction) -> None: ...
+
+
+class Discoverer(Protocol):
+    """Carries out what is wanted to find peers; must answer by the feed it was given.
+
+    ``fetch`` and ``resolve`` are answered exactly once.  The others are not answered, and
+    one that cannot be carried out is dropped.
+    """
+
+    def attach(self, feed: Feed) -> None: ...
+
+    def fetch(self, action: Fetch) -> None: ...
+
+    def cancel_fetch(self, action: CancelFetch) -> None: ...
+
+    def resolve(self, action: Resolve) -> None: ...
+
+    def send_datagram(self, action: SendDatagram) -> None: ...
+
+    def send_multicast(self, action: SendMulticast) -> None: ...
+
+    def save_nodes(self, action: SaveNodes) -> None: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import ssl
 from typing import cast
 
 import anyio
@@ -64,6 +65,8 @@ def describe(error: BaseException) -> str:
     while cause is not None:
         error = cause
         cause = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause.__cause__
-    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
+    # Those of name resolution and of TLS have numbers of their own.
+    foreign = isinstance(error, socket.gaierror | ssl.SSLError)
+    if isinstance(error, OSError) and error.errno and not foreign:
         return os.strerror(error.errno)
     return str(error) or type(error).__name__
