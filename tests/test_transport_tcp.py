@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 
 import anyio
@@ -264,6 +265,8 @@ def test_errors_are_told_in_the_words_of_their_first_cause():
     outer.__cause__ = ExceptionGroup("several", [refused, OSError(1, "x")])
     assert sockets.describe(outer) == "Connection refused"
     assert sockets.describe(socket.gaierror(-2, "Name unknown")) == "[Errno -2] Name unknown"
+    untrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    assert "certificate verify failed" in sockets.describe(untrusted)
     assert sockets.describe(ValueError()) == "ValueError"
 
 

@@ -10,6 +10,7 @@ from .deadlines import Deadline
 from .errors import (
     BencodeError,
     InvalidData,
+    LocalDiscoveryError,
     LocalProtocolError,
     MetainfoError,
     ResumeError,
@@ -39,6 +40,7 @@ __all__ = [
     "Explanations",
     "FileEntry",
     "InvalidData",
+    "LocalDiscoveryError",
     "LocalProtocolError",
     "Metainfo",
     "MetainfoError",
