@@ -225,7 +225,7 @@ async def test_what_is_sent_to_a_group_is_heard_by_every_member_of_this_machine(
             [heard] = await each.told.until(1)
             assert isinstance(heard, MulticastReceived)
             assert heard.data == b"BT-SEARCH"
-            assert heard.address.port == GROUP.port
+            assert heard.address == Address("127.0.0.1", GROUP.port)
 
 
 @pytest.mark.anyio
@@ -245,20 +245,27 @@ async def test_another_group_or_no_interface_means_that_nothing_is_sent():
         assert [event.data for event in await a.told.until(1)] == [b"y"]
 
 
-@pytest.mark.anyio
-async def test_a_group_of_ipv6_is_heard_where_the_machine_routes_it_on_loopback():
-    async with listener(GROUP_6) as a:
-        [sock] = a._sockets.values()
-        assert sock.getsockname()[:2] == GROUP_6
-        multicast._send_from(sock, interface_indexes(LOOPBACK)[0])
+def ipv6_multicast_is_routed_on_loopback() -> bool:
+    """Most machines route it nowhere but to their networks, which no test may reach."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        index = interface_indexes(LOOPBACK)[0]
         try:
-            sock.sendto(b"probe", GROUP_6)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+            sock.sendto(b"", GROUP_6)
         except OSError:
-            a.send(SendMulticast(GROUP_6, b"lost"))
-            pytest.skip("there is no route for multicast of IPv6 on loopback here")
-        assert (await a.told.until(1))[0].data == b"probe"
+            return False
+    return True
+
+
+@pytest.mark.anyio
+async def test_a_group_of_ipv6_is_heard_where_the_machine_routes_it_and_else_it_is_lost():
+    async with listener(GROUP_6) as a:
+        assert [sock.getsockname()[:2] for sock in a._sockets.values()] == [GROUP_6]
+        routed = ipv6_multicast_is_routed_on_loopback()
         a.send(SendMulticast(GROUP_6, b"real"))
-        assert (await a.told.until(2))[1].data == b"real"
+        if routed:
+            assert (await a.told.until(2))[1].data == b"real"
+    assert routed or a.told.events == []
 
 
 def test_a_group_that_cannot_be_listened_to_is_left_out():

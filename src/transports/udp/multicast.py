@@ -128,11 +128,15 @@ def _become_member(sock: socket.socket, index: int) -> None:
 
 def _send_from(sock: socket.socket, index: int) -> None:
     if sock.family == socket.AF_INET:
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, _mreqn("0.0.0.0", index))
+        # Left to choose, the system sends from an address of another interface on loopback,
+        # and clients ignore what does not come from the network they hear it on.
+        here = "127.0.0.1" if socket.if_indextoname(index).startswith("lo") else "0.0.0.0"
+        chosen = _mreqn("0.0.0.0", index, here)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, chosen)
     else:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
 
 
-def _mreqn(host: str, index: int) -> bytes:
-    """A ``struct ip_mreqn``: group, address of the interface, index of the interface."""
-    return struct.pack("@4s4si", socket.inet_aton(host), bytes(4), index)
+def _mreqn(group: str, index: int, address: str = "0.0.0.0") -> bytes:
+    """A ``struct ip_mreqn``: group, address of the interface or any, its index."""
+    return struct.pack("@4s4si", socket.inet_aton(group), socket.inet_aton(address), index)
