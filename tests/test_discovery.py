@@ -76,8 +76,8 @@ class Part:
 class Trackers(Part):
     source = PeerSource.TRACKER
 
-    def add(self, info_hash, tiers, now):
-        self.note("add", info_hash, tiers, now)
+    def add(self, info_hash, tiers, now, is_private):
+        self.note("add", info_hash, tiers, now, is_private)
         self.when[info_hash] = now + 5
         return [Fetch(self.ask(), tiers[0][0], 1)] if tiers else []
 
@@ -107,20 +107,25 @@ class Trackers(Part):
 
 class Dht(Part):
     source = PeerSource.DHT
+    running = False
 
     def start(self, now):
+        self.running = True
         self.note("start", now)
         return [Resolve(self.ask(), "router.example")]
 
     def stop(self, now):
+        self.running = False
         self.note("stop", now)
         return [SaveNodes(b"nodes")]
 
     def add_node(self, address, now):
+        assert self.running
         self.note("add_node", address, now)
         return [SendDatagram(address, b"ping")]
 
     def search(self, info_hash, port, now):
+        assert self.running
         self.note("search", info_hash, port, now)
         self.when[info_hash] = now + 3
         return [SendDatagram(PEER, info_hash)]
@@ -136,12 +141,16 @@ class Dht(Part):
 class Whole:
     """A discovery of all parts; the one of the local network is real."""
 
-    def __init__(self, *, trackers=True, dht=True, local=True, port=PORT) -> None:
+    def __init__(self, *, trackers=True, dht=True, local=True, port=PORT, start=True) -> None:
         new_id = itertools.count(1).__next__
         self.trackers = Trackers(new_id) if trackers else None
         self.dht = Dht(new_id) if dht else None
         self.local = Lsd(PORT, b"cookie") if local else None
         self.discovery = Discovery(port, trackers=self.trackers, dht=self.dht, local=self.local)
+        if start:
+            self.discovery.start(0.0)
+            if self.dht:
+                self.dht.calls.clear()
 
 
 def kinds(found) -> list[type]:
@@ -163,7 +172,7 @@ def test_a_torrent_is_told_to_every_part():
     whole = Whole()
     found = whole.discovery.added(ONE, False, TIERS, 1.0)
     assert kinds(found) == [Fetch, SendDatagram, SendMulticast, SendMulticast]
-    assert whole.trackers.calls == [("add", ONE, TIERS, 1.0)]
+    assert whole.trackers.calls == [("add", ONE, TIERS, 1.0, False)]
     assert whole.dht.calls == [("search", ONE, PORT, 1.0)]
     assert whole.local.due(ONE) is not None
 
@@ -188,7 +197,7 @@ def test_a_torrent_that_turns_out_to_be_private_is_withdrawn_from_all_but_its_tr
     assert whole.dht.calls[1:] == [("forget", ONE)]
     assert whole.local.due(ONE) is None
     assert whole.discovery.handle(DatagramReceived(PEER, ONE), 1.0) == []
-    told = whole.discovery.handle(Fetched(1, 200, ONE), 1.0)
+    told = whole.discovery.handle(Fetched(whole.trackers.out[0], 200, ONE), 1.0)
     assert told == [PeersFound(ONE, PeerSource.TRACKER, (PEER,))]
 
 
@@ -199,7 +208,7 @@ def test_a_torrent_that_is_removed_is_withdrawn_and_trackers_are_told():
     assert whole.trackers.calls[-1] == ("stop", ONE, 9.0)
     assert whole.dht.calls[-1] == ("forget", ONE)
     assert whole.discovery.due(ONE) is None
-    assert whole.discovery.handle(Fetched(1, 200, ONE), 10.0) == []
+    assert whole.discovery.handle(Fetched(whole.trackers.out[0], 200, ONE), 10.0) == []
     assert kinds(whole.discovery.added(ONE, False, TIERS, 90.0))[:2] == [Fetch, SendDatagram]
 
 
@@ -225,10 +234,31 @@ def test_a_node_that_a_peer_names_is_told_to_the_dht():
     assert whole.dht.calls[-1] == ("add_node", PEER, 1.0)
 
 
-def test_the_dht_is_entered_and_left_with_the_session():
+@pytest.mark.parametrize(
+    "address", [Address("peer.example", 1), Address("192.0.2.1", 0), Address("192.0.2.1", 65536)]
+)
+def test_a_node_that_cannot_be_there_is_ignored(address):
     whole = Whole()
+    whole.discovery.added(ONE, False, TIERS, 0.0)
+    assert whole.discovery.node_seen(ONE, address, 1.0) == []
+
+
+def test_the_dht_is_entered_and_left_with_the_session():
+    whole = Whole(start=False)
     assert whole.discovery.start(1.0) == [Resolve(1, "router.example")]
+    whole.discovery.added(ONE, False, (), 1.0)
     assert whole.discovery.stop(2.0) == [SaveNodes(b"nodes")]
+    assert whole.discovery.node_seen(ONE, PEER, 3.0) == []
+    assert whole.discovery.added(TWO, False, (), 3.0) == []
+    assert kinds(whole.discovery.removed(ONE, 4.0)) == [Fetch]
+
+
+def test_torrents_that_are_there_before_the_dht_is_are_searched_once_it_is():
+    whole = Whole(start=False, local=False)
+    whole.discovery.added(ONE, False, (), 1.0)
+    whole.discovery.added(TWO, True, (), 1.0)
+    assert kinds(whole.discovery.start(2.0)) == [Resolve, SendDatagram]
+    assert whole.dht.calls == [("start", 2.0), ("search", ONE, PORT, 2.0)]
 
 
 def test_without_parts_nothing_is_asked_and_nothing_is_due():
@@ -262,7 +292,7 @@ def test_without_a_port_the_dht_is_searched_and_not_announced_to():
 def test_each_answer_goes_to_the_part_that_asked():
     whole = Whole()
     discovery = whole.discovery
-    discovery.start(0.0)  # resolves by id 1
+    # The DHT resolves by id 1 since it was started.
     discovery.added(ONE, False, TIERS, 0.0)  # fetches by id 2
     discovery.scrape(ONE, "url", 0.0)  # resolves by id 3
     discovery.completed(ONE, 0.0)  # fetches by id 4
@@ -296,7 +326,7 @@ def test_an_answer_that_nobody_asked_for_is_the_callers_slip_and_changes_nothing
         with pytest.raises(LocalProtocolError):
             whole.discovery.handle(event, 5.0)
     assert kinds(whole.discovery.added(TWO, True, TIERS, 0.0)) == [Fetch]
-    assert whole.trackers.calls[-1] == ("add", TWO, TIERS, 0.0)
+    assert whole.trackers.calls[-1] == ("add", TWO, TIERS, 0.0, True)
     with pytest.raises(LocalProtocolError):
         Discovery(1).handle(Fetched(1, 200, b""), 0.0)
 
@@ -317,7 +347,7 @@ def test_torrents_that_are_not_here_and_those_that_are_already_are_the_callers_s
     for slip in slips:
         with pytest.raises(LocalProtocolError):
             slip()
-    assert whole.trackers.calls == [("add", ONE, TIERS, 0.0)]
+    assert whole.trackers.calls == [("add", ONE, TIERS, 0.0, True)]
     assert whole.dht.calls == []
 
 
@@ -368,7 +398,6 @@ class AnyOrder(RuleBasedStateMachine):
         self.discovery = self.whole.discovery
         self.private: dict[bytes, bool] = {}
         self.now = 0.0
-        self.discovery.start(0.0)
 
     def take(self, found) -> None:
         for each in found:

@@ -8,6 +8,7 @@ nothing to announce and recognise nothing that is said of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import TypeAlias
 
 from ..deadlines import Deadline, soonest
@@ -34,7 +35,7 @@ class Discovery:
     the torrent it names, which is one of those added and not removed.
     """
 
-    __slots__ = ("_dht", "_local", "_now", "_port", "_private", "_trackers")
+    __slots__ = ("_dht", "_in_dht", "_local", "_now", "_port", "_private", "_trackers")
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Discovery:
         self._port = port
         self._trackers = trackers
         self._dht = dht
+        self._in_dht = False
         self._local = local
         self._private: dict[InfoHash, bool] = {}
         self._now = 0.0
@@ -71,9 +73,9 @@ class Discovery:
         self._advance(now)
         found: list[Found] = []
         if self._trackers is not None:
-            found += self._trackers.add(info_hash, tiers, self._now)
-        if self._dht is not None and not private:
-            found += self._dht.search(info_hash, self._port, self._now)
+            found += self._trackers.add(info_hash, tiers, self._now, private)
+        if not private:
+            found += self._search(info_hash)
         if self._local is not None and not private:
             found += self._local.add(info_hash, self._now)
         self._private[info_hash] = private
@@ -129,8 +131,12 @@ class Discovery:
         return self._for_torrents(self._trackers.scrape(info_hash, url, self._now))
 
     def node_seen(self, info_hash: InfoHash, address: Address, now: float) -> list[Found]:
-        """A peer of this torrent says that it has a node of the DHT there (BEP 5, PORT)."""
-        if self._named(info_hash) or self._dht is None:
+        """A peer of this torrent says that it has a node of the DHT there (BEP 5, PORT).
+
+        An address where none can be is the peer's doing, and ignored."""
+        if self._named(info_hash) or self._dht is None or not self._in_dht:
+            return []
+        if not _may_be(address):
             return []
         self._advance(now)
         return self._for_torrents(self._dht.add_node(address, self._now))
@@ -138,14 +144,24 @@ class Discovery:
     # --- The session as a whole ----------------------------------------------------------
 
     def start(self, now: float) -> list[Found]:
-        """Enter the DHT; once, before anything else."""
+        """Enter the DHT, and look there for the torrents that were added before."""
         self._advance(now)
-        return [] if self._dht is None else self._for_torrents(self._dht.start(self._now))
+        if self._dht is None:
+            return []
+        found = self._dht.start(self._now)
+        self._in_dht = True
+        for info_hash, private in self._private.items():
+            if not private:
+                found += self._search(info_hash)
+        return self._for_torrents(found)
 
     def stop(self, now: float) -> list[Found]:
         """Leave the DHT, and keep what is worth it for the next time."""
         self._advance(now)
-        return [] if self._dht is None else self._for_torrents(self._dht.stop(self._now))
+        if self._dht is None:
+            return []
+        self._in_dht = False
+        return self._for_torrents(self._dht.stop(self._now))
 
     def handle(self, event: _Event, now: float) -> list[Found]:
         """Take one event in.
@@ -180,6 +196,11 @@ class Discovery:
     def _parts(self) -> list[TrackerPart | DhtPart | LocalPart]:
         parts = (self._trackers, self._dht, self._local)
         return [part for part in parts if part is not None]
+
+    def _search(self, info_hash: InfoHash) -> list[Found]:
+        if self._dht is None or not self._in_dht:
+            return []
+        return self._dht.search(info_hash, self._port, self._now)
 
     def _fetched(self, event: Fetched | FetchFailed, now: float) -> list[Found]:
         if self._trackers is None or not self._trackers.owns(event.fetch_id):
@@ -234,3 +255,12 @@ class Discovery:
 
     def _advance(self, now: float) -> None:
         self._now = max(self._now, now)
+
+
+def _may_be(address: Address) -> bool:
+    """Whether a node can be here: literal hosts have nodes, names do not."""
+    try:
+        ip_address(address.host)
+    except ValueError:
+        return False
+    return 0 < address.port < 65536

@@ -40,7 +40,7 @@ class TrackerPart(_Part, Protocol):
     """Announces torrents to their trackers (``torrent_core.trackers``)."""
 
     def add(
-        self, info_hash: InfoHash, tiers: Sequence[Sequence[str]], now: float, /
+        self, info_hash: InfoHash, tiers: Sequence[Sequence[str]], now: float, is_private: bool, /
     ) -> list[Found]: ...
 
     def completed(self, info_hash: InfoHash, now: float, /) -> list[Found]: ...
