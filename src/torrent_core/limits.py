@@ -267,6 +267,78 @@ MAX_LSD_DATAGRAM = 1500
 MAX_LSD_HEARD = 1000
 """Announcements that are read in each ``LSD_GAP``: as many clients on one network as announce
 at the rate that BEP 14 allows (lt reads all)."""
+# --- Trackers --------------------------------------------------------------------------------
+MAX_TRACKER_BODY = 1024 * 1024
+"""Body of a tracker's answer, after decompression (lt: tracker_maximum_response_length)."""
+
+MAX_TRACKERS = 200
+"""Trackers of one torrent; more are left out (lt: none; the longest lists have about 100)."""
+
+MAX_TRACKER_URL = 2048
+"""Characters of a tracker's URL (lt: none; what browsers and servers take)."""
+
+MAX_TRACKER_TEXT = 256
+"""Characters kept of a warning or failure that a tracker words (lt: none)."""
+
+MAX_TRACKER_ID = 256
+"""Bytes of a ``tracker id`` that is sent back; a longer one is ignored (lt: none)."""
+
+NUM_WANT = 200
+"""Peers asked of a tracker (lt: num_want 200)."""
+
+MAX_REPLY_PEERS = 1000
+"""Peers taken from one answer: trackers may give more than they were asked for (lt: none)."""
+
+MAX_REQUESTS_OUT = 50
+"""Fetches and UDP exchanges with trackers at once, all torrents together; more wait in line
+(lt: max_concurrent_http_announces 50)."""
+
+FETCH_TIMEOUT = 30.0
+"""A fetch from a tracker that has not been answered is given up (lt:
+tracker_completion_timeout 30)."""
+
+RESOLVE_TIMEOUT = 30.0
+"""A host name that has not been resolved is given up (as a fetch, which resolves as well)."""
+
+TRACKER_PATIENCE = 15.0
+"""A tracker that is silent for so long is asked on, but the next one as well (the first
+retransmission of BEP 15; lt gives up after tracker_receive_timeout 10)."""
+
+UDP_RETRY = 15.0
+"""First wait for a datagram's answer; doubles with every retransmission (BEP 15)."""
+
+UDP_TRIES = 4
+"""Datagrams sent for one answer before the tracker is given up (BEP 15 goes on to nine,
+which is over two hours; lt gives up within tracker_completion_timeout)."""
+
+CONNECTION_LIFE = 60.0
+"""A connection id of a UDP tracker is used for so long after it came (BEP 15)."""
+
+MIN_ANNOUNCE_INTERVAL = 60.0
+"""No tracker is announced to more often, whatever it asks for, but for events (lt:
+min_announce_interval 300, which makes short test intervals impossible)."""
+
+MAX_ANNOUNCE_INTERVAL = 86400.0
+"""Longest time between announces, whatever the tracker asks for (lt: none)."""
+
+DEFAULT_ANNOUNCE_INTERVAL = 1800.0
+"""Where the tracker names no interval (lt: 1800)."""
+
+DEFAULT_MIN_INTERVAL = 300.0
+"""Where it names no ``min interval``, and peers are short (lt: min_announce_interval 300)."""
+
+ANNOUNCE_RETRY = 15.0
+"""First pause after a tracker that did not answer; doubles to the maximum (lt: 7, 15, 27, 45)."""
+
+MAX_ANNOUNCE_RETRY = 3600.0
+"""Longest pause before such a tracker is tried again (lt: tracker_retry_delay_max 60 min)."""
+
+ANNOUNCE_JITTER = 0.1
+"""Every wait for an announce is stretched by up to this share, so that torrents which were
+added in one instant do not announce in one instant ever after (lt: none)."""
+
+STOP_ANNOUNCE_TIMEOUT = 5.0
+"""``stopped`` is given up so long after the torrent stopped (lt: stop_tracker_timeout 5)."""
 
 # --- Bencode and torrent files ---------------------------------------------------------------
 MAX_BENCODE_DEPTH = 100
