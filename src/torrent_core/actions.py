@@ -347,6 +347,22 @@ class TrackerReplied:
     peers: int
     next_at: float
     warning: str = ""
+    external_ip: str = ""
+    """Our own address as the tracker sees it, a literal; empty if it does not say (BEP 24)."""
+
+
+@attrs.frozen
+class TrackerScraped:
+    """A scrape ended: what the tracker knows of the swarm, None where it is silent.
+
+    ``detail`` is empty, or why there is no answer."""
+
+    torrent: InfoHash
+    url: str
+    seeds: int | None
+    completed: int | None
+    leechers: int | None
+    detail: str = ""
 
 
 @attrs.frozen
@@ -391,6 +407,7 @@ Report: TypeAlias = (
     | TorrentCompleted
     | PeersLearned
     | TrackerReplied
+    | TrackerScraped
     | TrackerFailed
     | MetadataReceived
 )

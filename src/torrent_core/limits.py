@@ -277,6 +277,9 @@ MAX_TRACKERS = 200
 MAX_TRACKER_URL = 2048
 """Characters of a tracker's URL (lt: none; what browsers and servers take)."""
 
+MAX_TRACKER_TOKENS = 100_000
+"""Bencoded values in one such body: the largest answers have some 2,000 (lt: none)."""
+
 MAX_TRACKER_TEXT = 256
 """Characters kept of a warning or failure that a tracker words (lt: none)."""
 
