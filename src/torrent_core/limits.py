@@ -342,6 +342,130 @@ added in one instant do not announce in one instant ever after (lt: none)."""
 
 STOP_ANNOUNCE_TIMEOUT = 5.0
 """``stopped`` is given up so long after the torrent stopped (lt: stop_tracker_timeout 5)."""
+# --- The DHT -----------------------------------------------------------------------------------
+MAX_KRPC_BYTES = 4096
+"""Datagrams above this are no packet of the DHT (BEP 32: at least 1,024 must be understood; lt
+reads 1,500); what MAX_KRPC_TOKENS lets in is no longer."""
+
+MAX_KRPC_REPLY = 1024
+"""Longest packet that we send (BEP 32)."""
+
+MAX_KRPC_DEPTH = 10
+"""Levels of bencode in a packet (lt: bdecode of a DHT packet, depth limit 10)."""
+
+MAX_KRPC_TOKENS = 500
+"""Values in a packet (lt: bdecode of a DHT packet, token limit 500)."""
+
+MAX_KRPC_TEXT = 128
+"""Characters kept of an error's text; it is shown to people only."""
+
+DHT_K = 8
+"""Nodes of a bucket, of a reply, and of those that a torrent is announced to (BEP 5)."""
+
+DHT_SPARES = 8
+"""Nodes kept for a full bucket, for when one of it fails (lt: replacement cache of 8)."""
+
+DHT_ALPHA = 3
+"""Queries of one lookup that are out at once (Kademlia's alpha; lt: search_branching 5)."""
+
+DHT_SHORT_TIMEOUT = 1.0
+"""A lookup asks somebody else as well after this silence (lt: short_timeout 1)."""
+
+DHT_TIMEOUT = 15.0
+"""A query without an answer after this has failed (lt: timeout 15)."""
+
+DHT_QUERIES_A_LOOKUP = 100
+"""Queries of one lookup, so that it ends whatever it is told (an honest one needs 20 to 40)."""
+
+DHT_CANDIDATES = 100
+"""Nodes that one lookup keeps in mind: the closest (lt: 100 results kept)."""
+
+DHT_NODES_A_REPLY = 32
+"""Nodes read of one reply: BEP 5 has 8, some clients send 16."""
+
+DHT_PEERS_A_SEARCH = 1000
+"""Peers taken from one lookup (lt has no bound; 8 nodes that give 100 each are 800)."""
+
+DHT_MAX_TOKEN = 64
+"""Longest token that we repeat to its maker; they have 4 to 20 bytes."""
+
+DHT_LOOKUPS = 8
+"""Searches that run at once in one of the two DHTs; more wait for their turn (BEP 33 suggests
+4 at the start; 1,000 torrents are through in a few minutes)."""
+
+DHT_PINGS = 32
+"""Pings of nodes we know little of that are out at once (lt pings one node per few seconds)."""
+
+DHT_LEADS = 200
+"""Nodes remembered to begin with: saved ones, and those that the other DHT told of."""
+
+DHT_ROUTERS = 16
+"""Routers to begin with; lt's own list has one, others' three or four."""
+
+DHT_GOOD_SECONDS = 900.0
+"""A node that was silent for longer is questionable, a bucket unchanged for longer is refreshed
+(BEP 5: 15 minutes)."""
+
+DHT_BAD_FAILURES = 2
+"""Queries in a row without an answer that make a node bad (BEP 5: try once more)."""
+
+DHT_SEARCH_INTERVAL = 900.0
+"""Between two searches for one torrent (lt: dht_announce_interval 15 minutes)."""
+
+DHT_SEARCH_AGAIN = 60.0
+"""Between two searches for one torrent when nobody answered, or the torrent is short of peers."""
+
+DHT_SAVE_INTERVAL = 600.0
+"""Between two SaveNodes: what a kill may lose (lt saves when it is asked to)."""
+
+DHT_BOOTSTRAP_RETRY = 5.0
+"""First pause after a bootstrap that reached nobody; doubles to the maximum."""
+
+DHT_MAX_BOOTSTRAP_RETRY = 300.0
+"""Longest such pause (as REDIAL_MAX)."""
+
+DHT_TOKEN_SECONDS = 300.0
+"""Our tokens change so often, and are good for one such period more (BEP 5)."""
+
+DHT_STORED_SECONDS = 2700.0
+"""An announced peer is forgotten after this (lt: one and a half times 30 minutes)."""
+
+DHT_STORED_TORRENTS = 2000
+"""Torrents that others announced to us; the one announced longest ago goes (lt: 2,000)."""
+
+DHT_STORED_PEERS = 500
+"""Peers of one of them (lt: dht_max_peers 500)."""
+
+DHT_STORED_TOTAL = 20_000
+"""Peers of all of them: 5 MiB or so (lt bounds each torrent alone)."""
+
+DHT_VALUES_A_REPLY = 100
+"""Peers in one reply of ours, if there is room (lt: dht_max_peers_reply 100)."""
+
+DHT_SCRAPE_FULL = 6000
+"""A bloom filter that counts more is worth nothing (BEP 33)."""
+
+DHT_BURST = 50
+"""Queries from one address that are answered in a row (lt: 5 a second over 10 seconds)."""
+
+DHT_QUERY_RATE = 5.0
+"""Queries a second from one address that are answered (lt: dht_block_ratelimit 5)."""
+
+DHT_TOTAL_RATE = 200.0
+"""Queries a second from everybody that are answered (lt: dht_upload_rate_limit 8,000 bytes a
+second, some 30 replies; a well placed node sees 10 or 20 a second)."""
+
+DHT_TOTAL_BURST = 400
+"""The same in a row."""
+
+DHT_ASKERS = 1000
+"""Addresses whose queries are counted; who asked longest ago is forgotten."""
+
+DHT_VOTES = 32
+"""Nodes whose word on our own address is remembered, the latest."""
+
+DHT_VOTES_NEEDED = 5
+"""Of these, so many and more than half must agree (BEP 42 asks for some vote; lt: a majority)."""
 
 # --- Bencode and torrent files ---------------------------------------------------------------
 MAX_BENCODE_DEPTH = 100
