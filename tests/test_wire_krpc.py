@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from torrent_core import bencode
 from torrent_core.errors import WireError
-from torrent_core.limits import DHT_MAX_TOKEN, MAX_KRPC_BYTES, MAX_KRPC_TOKENS
+from torrent_core.limits import DHT_MAX_TOKEN, MAX_KRPC_BYTES, MAX_KRPC_TOKENS, MAX_KRPC_TRANSACTION
 from torrent_core.types import Address, Family
 from torrent_core.wire import krpc
 from torrent_core.wire.contacts import NodeInfo, pack_address, unpack_nodes
@@ -84,6 +84,7 @@ hosts6 = st.integers(0, 2**128 - 1).map(lambda n: str(IPv6Address(n)))
 addresses4, addresses6 = st.builds(Address, hosts4, ports), st.builds(Address, hosts6, ports)
 tokens = st.binary(max_size=DHT_MAX_TOKEN)
 wants = st.sampled_from([(), (Family.IPV4,), (Family.IPV6,), (Family.IPV4, Family.IPV6)])
+transactions = st.binary(max_size=MAX_KRPC_TRANSACTION)
 flags = st.booleans()
 filters = st.none() | st.binary(min_size=256, max_size=256)
 asks = st.one_of(
@@ -100,10 +101,10 @@ def lists(of: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 
 
 packets: st.SearchStrategy[Packet] = st.one_of(
-    st.builds(Query, tokens, asks, flags),
+    st.builds(Query, transactions, asks, flags),
     st.builds(
         Response,
-        tokens,
+        transactions,
         st.builds(
             Reply,
             ids,
@@ -116,7 +117,7 @@ packets: st.SearchStrategy[Packet] = st.one_of(
         ),
         seen,
     ),
-    st.builds(Failure, tokens, st.integers(0, 999), st.text(max_size=20), seen),
+    st.builds(Failure, transactions, st.integers(0, 999), st.text(max_size=20), seen),
 )
 
 
@@ -150,7 +151,23 @@ def test_examples_of_bep_5_whose_nodes_are_symbolic_are_read(data: bytes, reply:
 
 leaves = st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=40)
 keys = st.sampled_from(
-    [b"id", b"target", b"info_hash", b"token", b"port", b"implied_port", b"want", b"nodes", b"nodes6", b"values", b"BFsd", b"BFpe", b"seed", b"scrape", b"noseed"]
+    [
+        b"id",
+        b"target",
+        b"info_hash",
+        b"token",
+        b"port",
+        b"implied_port",
+        b"want",
+        b"nodes",
+        b"nodes6",
+        b"values",
+        b"BFsd",
+        b"BFpe",
+        b"seed",
+        b"scrape",
+        b"noseed",
+    ]
 )
 odd = st.recursive(
     leaves | ids,
@@ -247,6 +264,7 @@ def test_a_port_is_not_needed_where_it_is_implied() -> None:
         (b"d1:y1:q1:t2:aae", "packet: keys out of order, or twice the same"),
         (b"d1:t" + b"l" * 10 + b"e" * 10 + b"1:y1:qe", "packet: too many levels"),
         (b"d1:tl" + b"le" * MAX_KRPC_TOKENS + b"ee", "packet: too many values"),
+        (b"d1:t33:" + bytes(33) + b"1:y1:qe", "a transaction that is too long"),
         (b"d1:t5000:" + bytes(5000) + b"e", "a packet that is too long"),
     ],
 )

@@ -356,6 +356,9 @@ MAX_KRPC_DEPTH = 10
 MAX_KRPC_TOKENS = 500
 """Values in a packet (lt: bdecode of a DHT packet, token limit 500)."""
 
+MAX_KRPC_TRANSACTION = 32
+"""Longest transaction that we repeat to its maker; they have 2 to 8 bytes."""
+
 MAX_KRPC_TEXT = 128
 """Characters kept of an error's text; it is shown to people only."""
 

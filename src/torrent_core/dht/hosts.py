@@ -31,8 +31,7 @@ _LOCAL = [
 """BEP 42, Enforcement, names those of IPv4; these of IPv6 are their counterparts."""
 
 _NOBODY = [
-    ip_network(text)
-    for text in ("0.0.0.0/8", "224.0.0.0/3", "::/128", "::ffff:0:0/96", "ff00::/8")
+    ip_network(text) for text in ("0.0.0.0/8", "224.0.0.0/3", "::/128", "::ffff:0:0/96", "ff00::/8")
 ]
 """Unspecified, multicast, reserved, and IPv4 in disguise: no single node answers there."""
 

@@ -19,6 +19,7 @@ from ..limits import (
     MAX_KRPC_DEPTH,
     MAX_KRPC_TEXT,
     MAX_KRPC_TOKENS,
+    MAX_KRPC_TRANSACTION,
 )
 from ..types import Address, Buffer, Family
 from .contacts import (
@@ -148,6 +149,8 @@ def decode(data: Buffer) -> Packet | BadQuery:
     transaction = table.get(b"t") if isinstance(table, dict) else None
     if not isinstance(table, dict) or not isinstance(transaction, bytes):
         raise WireError("a packet without a transaction", "t")
+    if len(transaction) > MAX_KRPC_TRANSACTION:
+        raise WireError("a transaction that is too long", "t")
     kind = table.get(b"y")
     if kind == b"q":
         return _query(transaction, table)

@@ -1,0 +1,9 @@
+"""The DHT (BEP 5): peers for torrents from nodes that nobody runs for the purpose."""
+
+from __future__ import annotations
+
+from .config import ROUTERS, DhtConfig
+from .dht import Dht, DhtEvent
+from .searches import SwarmSize
+
+__all__ = ["ROUTERS", "Dht", "DhtConfig", "DhtEvent", "SwarmSize"]

@@ -1,0 +1,28 @@
+"""What may be set about our part in the DHT."""
+
+from __future__ import annotations
+
+import attrs
+
+from ..types import Address, Family
+
+ROUTERS = (
+    Address("dht.libtorrent.org", 25401),
+    Address("router.bittorrent.com", 6881),
+    Address("router.utorrent.com", 6881),
+    Address("dht.transmissionbt.com", 6881),
+)
+"""Well-known nodes to begin with; the settings of libtorrent, Transmission and others name
+them.  Not used unless the configuration says so: BEP 5 asks not to impose them."""
+
+
+@attrs.frozen
+class DhtConfig:
+    """Settings of a ``Dht``; the defaults suit a client that is on all day."""
+
+    routers: tuple[Address, ...] = ()
+    """Where to begin, by name or literal; ``ROUTERS`` has some."""
+    families: tuple[Family, ...] = (Family.IPV4, Family.IPV6)
+    """The DHTs to take part in (BEP 32)."""
+    read_only: bool = False
+    """Ask, and answer nobody: for those who cannot be reached, or pay by the byte (BEP 43)."""

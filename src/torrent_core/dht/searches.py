@@ -1,0 +1,118 @@
+"""When each torrent is looked for: now, every 15 minutes, and a few at a time.
+
+A search waits while its DHT is not reached yet, and while as many as may are under way;
+whoever waits longest is next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from ..deadlines import Deadline, Deadlines, soonest
+from ..limits import DHT_LOOKUPS, DHT_SEARCH_AGAIN, DHT_SEARCH_INTERVAL
+from ..types import Family, InfoHash
+from .bloom import EMPTY, estimate, union
+from .lookup import Purpose
+from .overlay import Overlay
+
+
+@attrs.frozen
+class SwarmSize:
+    """About how many hosts take part in a torrent, as the DHT counts them (BEP 33)."""
+
+    seeds: int
+    peers: int
+
+
+class Searches:
+    """The torrents that we look for, in both DHTs."""
+
+    __slots__ = ("_began", "_due", "_overlays", "_purposes", "_waiting")
+
+    def __init__(self, overlays: Iterable[Overlay]) -> None:
+        self._overlays = list(overlays)
+        self._purposes: dict[InfoHash, Purpose] = {}
+        self._began: dict[InfoHash, float] = {}
+        self._due: Deadlines[InfoHash] = Deadlines()
+        self._waiting: dict[Family, dict[InfoHash, None]] = {o.family: {} for o in self._overlays}
+
+    def add(self, info_hash: InfoHash, purpose: Purpose, now: float) -> None:
+        """Look for a torrent from now on; for one that is known, again as soon as may be."""
+        self._purposes[info_hash] = purpose
+        began = self._began.get(info_hash)
+        when = now if began is None else max(now, began + DHT_SEARCH_AGAIN)
+        known = self._due.get(info_hash)
+        self._due.set(info_hash, when if known is None else min(when, known))
+
+    def forget(self, info_hash: InfoHash) -> None:
+        """Look for it no longer; no effect if it is not known."""
+        self._purposes.pop(info_hash, None)
+        self._began.pop(info_hash, None)
+        self._due.clear(info_hash)
+        for overlay in self._overlays:
+            self._waiting[overlay.family].pop(info_hash, None)
+            overlay.forget(info_hash)
+
+    def run(self, now: float) -> None:
+        """Begin what is due and has room, and note what has ended."""
+        while (info_hash := self._due.pop_due(now)) is not None:
+            self._began[info_hash] = now
+            self._due.set(info_hash, now + DHT_SEARCH_INTERVAL)
+            for overlay in self._overlays:
+                if info_hash not in overlay.searches:
+                    self._waiting[overlay.family][info_hash] = None
+        for overlay in self._overlays:
+            self._fill(overlay, now)
+            self._note_ended(overlay, now)
+
+    def _fill(self, overlay: Overlay, now: float) -> None:
+        waiting = self._waiting[overlay.family]
+        while waiting and len(overlay.searches) < DHT_LOOKUPS and overlay.is_ready:
+            info_hash = next(iter(waiting))
+            del waiting[info_hash]
+            overlay.search(info_hash, self._purposes[info_hash], now)
+
+    def _note_ended(self, overlay: Overlay, now: float) -> None:
+        ended, overlay.ended = overlay.ended, []
+        for lookup in ended:
+            known = self._due.get(lookup.target)
+            if known is not None and not lookup.replies:
+                self._due.set(lookup.target, min(known, now + DHT_SEARCH_AGAIN))
+
+    # --- What it says -------------------------------------------------------------------------
+
+    def next_at(self) -> float | None:
+        """When the next search is due."""
+        first = self._due.soonest()
+        return None if first is None else first[0]
+
+    def due(self, info_hash: InfoHash) -> Deadline | None:
+        """What happens next for this torrent: an answer to a search under way, else the next
+        search; None if it is not looked for."""
+        when = self._due.get(info_hash)
+        if when is None:
+            return None
+        under_way = [o.next_deadline() for o in self._overlays if self._is_under_way(o, info_hash)]
+        answer = soonest(*under_way)
+        if answer is not None and answer.when < when:
+            return Deadline(answer.when, "a search in the DHT, under way")
+        return Deadline(when, "a search in the DHT")
+
+    def _is_under_way(self, overlay: Overlay, info_hash: InfoHash) -> bool:
+        return info_hash in overlay.searches or info_hash in self._waiting[overlay.family]
+
+    def size(self, info_hash: InfoHash) -> SwarmSize | None:
+        """What the latest searches counted; None if nobody who answered counts."""
+        seeds = peers = EMPTY
+        for overlay in self._overlays:
+            lookup = overlay.latest(info_hash)
+            if lookup is not None:
+                seeds, peers = (
+                    union(seeds, lookup.seed_filter),
+                    union(peers, lookup.peer_filter),
+                )
+        if seeds == peers == EMPTY:
+            return None
+        return SwarmSize(round(estimate(seeds)), round(estimate(peers)))
