@@ -7,6 +7,8 @@ us, since anybody can ask in anybody's name; a stranger that would be of use is 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..deadlines import Deadline, soonest
 from ..events import PeersFound
 from ..limits import (
@@ -134,6 +136,14 @@ class Overlay:
             self._advance(self._bootstrap, now)
         elif not self.is_ready:
             self.bootstrap(now)
+
+    def adopt(self, nodes: Iterable[NodeInfo], now: float) -> None:
+        """Go on as if these had answered just now, and the way in were known: a simulation
+        has no years to let a network grow."""
+        for info in nodes:
+            self.table.replied(info, now)
+        self._retry_at = None
+        self._wants_routers = False
 
     def take_call_for_routers(self) -> bool:
         """Whether the addresses of the routers are to be found out; true once."""

@@ -62,7 +62,8 @@ class DhtWorld:
         """The latest SaveNodes."""
         self.sent: Counter[str] = Counter()
         """Datagrams by kind: query or answer."""
-        self._number = network.clock.add(self)
+        self.number = network.clock.add(self)
+        """By which the clock knows it."""
 
     # --- What a test does -------------------------------------------------------------------
 
@@ -118,7 +119,7 @@ class DhtWorld:
                 self.network.resolve(self, found)
             else:
                 raise PromiseBroken(f"{self.name} wants {found}")
-        self.network.clock.stir(self._number)
+        self.network.clock.stir(self.number)
 
 
 class DhtNetwork:
@@ -208,7 +209,7 @@ class DhtNetwork:
         for address in world.addresses.values():
             self._listeners[address] = _ignore
         world.dht.stop(self.clock.now)
-        world.network.clock.stir(self.worlds.index(world))
+        self.clock.stir(world.number)
 
     def add_liar(self, lie: Lie) -> NodeInfo:
         """A node that answers every query by this lie."""
@@ -237,8 +238,9 @@ class DhtNetwork:
             for world in self.worlds:
                 overlay = world.dht.overlays.get(family)
                 if overlay is not None:
-                    for info in self._neighbours(overlay.table.own_key, nodes, keys):
-                        overlay.table.replied(info, self.clock.now)
+                    known = self._neighbours(overlay.table.own_key, nodes, keys)
+                    overlay.adopt(known, self.clock.now)
+                    self.clock.stir(world.number)
 
     def _neighbours(self, own: int, nodes: list[NodeInfo], keys: list[int]) -> list[NodeInfo]:
         found: list[NodeInfo] = []
