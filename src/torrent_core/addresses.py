@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from .types import Address
+
 
 def is_local(host: str) -> bool:
     """Whether ``host`` is a loopback, link-local or private address.
@@ -14,3 +16,31 @@ def is_local(host: str) -> bool:
         return ip_address(host).is_private
     except ValueError:
         return False
+
+
+def packed(host: str) -> bytes | None:
+    """The 4 or 16 bytes of an address, or None if ``host`` is a name."""
+    try:
+        return ip_address(host).packed
+    except ValueError:
+        return None
+
+
+def unpacked(data: bytes) -> str:
+    """The address of these 4 or 16 bytes.  Raises ValueError for any other number of them."""
+    return str(ip_address(data))
+
+
+def can_be_dialled(address: Address) -> bool:
+    """Whether somebody may listen there: a port, and a name or the address of one host.
+
+    Not so are 0.0.0.0/8, multicast, and all that is reserved above it (RFC 6890).
+    """
+    if not address.host or not 0 < address.port < 65536:
+        return False
+    data = packed(address.host)
+    if data is None:
+        return True
+    if len(data) == 4:
+        return 0 < data[0] < 0xE0
+    return data[0] != 0xFF and any(data)

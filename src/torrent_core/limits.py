@@ -188,6 +188,38 @@ REDIAL_MAX = 300.0
 STABLE_LINK = 30.0
 """A link that lived this long clears its address's backoff."""
 
+MAX_CANDIDATES = 3000
+"""Peers known of one torrent (lt: max_peerlist_size 3000)."""
+
+STRANGER_REDIAL_BASE = 60.0
+"""First pause before a peer is dialled again that nobody named and that failed; doubles to
+REDIAL_MAX (lt: min_reconnect_time 60, times the failures)."""
+
+MAX_STRANGER_FAILURES = 3
+"""Failures in a row after which such a peer is given up (lt: max_failcount 3)."""
+
+GIVEN_UP_FOR = 3600.0
+"""It stays known for so long that it was given up, so that gossip does not bring it back each
+minute (lt keeps it until the list is full)."""
+
+MAX_SHUNNED_ADDRESSES = 100
+"""Addresses remembered to be ourselves, and those to have been dropped, each (a host has a
+few; lt bans its own address for the life of the torrent)."""
+
+MAX_STRANGER_LINKS = 50
+"""With so many links and dials a torrent dials nobody but named peers (Transmission:
+peer-limit-per-torrent 50)."""
+
+MIN_LINKS_WANTED = 20
+"""A torrent with fewer links, and nobody left to dial, is short of peers (mainline: min_peers
+20)."""
+
+EXTERNAL_ADDRESS_VOTES = 2
+"""Tellers who must agree on where they see us (lt: a first vote counts, and 50 decide anew)."""
+
+MAX_EXTERNAL_VOTERS = 100
+"""Tellers whose last word on that is remembered (lt: 50 votes a round)."""
+
 # --- Choking and uploads -------------------------------------------------------------------
 UPLOAD_SLOTS = 8
 """Interested links unchoked at once (lt: unchoke_slots_limit 8)."""
@@ -469,6 +501,27 @@ DHT_VOTES = 32
 
 DHT_VOTES_NEEDED = 5
 """Of these, so many and more than half must agree (BEP 42 asks for some vote; lt: a majority)."""
+MAX_PEERS_FOUND = 1000
+"""Peers of one report that are looked at (lt: num_want 200 of a tracker; a DHT lookup may bring
+some hundreds)."""
+
+PEX_INTERVAL = 60.0
+"""Between two peer exchange messages on one link (BEP 11: no more than one a minute)."""
+
+PEX_PATIENCE = PEX_INTERVAL / 2
+"""One that comes sooner after another is not read: they were sent in time if delays of the
+network account for it."""
+
+MAX_PEX_MESSAGES = 6
+"""So many within PEX_INTERVAL, read or not, are a flood, and the link is closed (lt looks six
+messages back)."""
+
+MAX_PEX_CONTACTS = 50
+"""Contacts added, and dropped, by one message (BEP 11: 50, the first apart; lt: max_pex_peers
+50)."""
+
+MAX_PEX_FIRST_CONTACTS = 200
+"""Contacts taken from the first message of a link (lt sends up to 100 in it)."""
 
 # --- Bencode and torrent files ---------------------------------------------------------------
 MAX_BENCODE_DEPTH = 100

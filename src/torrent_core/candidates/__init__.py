@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from .bans import Bans
-from .dialbook import Candidate, DialBook
+from .candidate import Candidate
+from .dialbook import DialBook
+from .external import ExternalAddress
+from .priority import peer_priority
 
-__all__ = ["Bans", "Candidate", "DialBook"]
+__all__ = ["Bans", "Candidate", "DialBook", "ExternalAddress", "peer_priority"]

@@ -33,6 +33,8 @@ class TorrentConfig:
     listen_port: int | None = None
     """Our own port, told to peers (BEP 10, ``p``)."""
     client_name: str = CLIENT_NAME
+    exchange_peers: bool = True
+    """Offer and take peer exchange (BEP 11); private torrents never do."""
 
 
 def _memory() -> Budget:

@@ -56,6 +56,8 @@ class Context:
     """Payload bytes down and up of links that are gone, those of earlier runs included."""
     wasted: int = 0
     """Payload bytes that were of no use."""
+    extensions: dict[bytes, int] = attrs.field(factory=dict)
+    """Our own number of each extension that we offer (BEP 10, ``m``); its owner enters it."""
 
     @property
     def info_hash(self) -> InfoHash:

@@ -1,4 +1,4 @@
-"""Dialling the peers that were named: draws on the session's links and half-open dials."""
+"""Dialling the peers of the book: draws on the session's links and half-open dials."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable
 from ..actions import CancelDial, Dial
 from ..candidates import DialBook
 from ..deadlines import Deadline
+from ..limits import MAX_STRANGER_LINKS, MIN_LINKS_WANTED
 from ..types import Address
 from .context import Context
+from .links import Links, TorrentLink
 
 
 class Dialling:
@@ -18,8 +20,9 @@ class Dialling:
     torrent.
     """
 
-    def __init__(self, context: Context, new_dial_id: Callable[[], int]) -> None:
+    def __init__(self, context: Context, links: Links, new_dial_id: Callable[[], int]) -> None:
         self._context = context
+        self._links = links
         self._new_id = new_dial_id
         self._ours: dict[int, tuple[int, Address]] = {}  # the session's number -> the book's
         self._cancellable: dict[int, int] = {}  # and back, of dials not cancelled yet
@@ -61,10 +64,20 @@ class Dialling:
         self.book.failed(number, self._context.now)
         self._context.budgets.links.give(1)
 
-    def link_lost(self, address: Address, lived: float, *, useful: bool) -> None:
-        """A link that we had dialled is gone."""
+    def link_lost(self, link: TorrentLink) -> None:
+        """A link is gone: those whose link it was wait for their next dial."""
         self.stale = True
-        self.book.closed(address, self._context.now, lived, useful)
+        now, state = self._context.now, link.state
+        is_seed = state.pieces == self._context.metainfo.geometry.all_pieces
+        for address in link.candidates:
+            if is_seed:
+                self.book.note_seed(address, now)
+            self.book.closed(address, now, now - link.opened_at, state.down.total > 0)
+
+    def is_ourselves(self, link: TorrentLink) -> None:
+        """The link leads to ourselves: never dial that address again."""
+        for address in link.candidates:
+            self.book.turned_out_ours(address)
 
     def cancel_all(self) -> None:
         """The torrent stops; the dials under way are answered all the same."""
@@ -79,7 +92,8 @@ class Dialling:
             self._cancel(number)
         if not context.may_dial:
             return
-        for number, address in self.book.next_dials(context.now, self._room()):
+        self.book.set_complete(context.verified.is_complete, context.now)
+        for number, address in self.book.next_dials(context.now, self._room(), self._strangers()):
             context.budgets.links.take(1, context.info_hash)
             context.budgets.half_open.take(1, context.info_hash)
             dial_id = self._new_id()
@@ -96,16 +110,33 @@ class Dialling:
         """
         if not self._context.may_dial:
             return self.book.next_deadline(0)
-        return self.book.next_deadline(self._room() or (0 if self._is_waiting else 1))
+        room = self._room() or (0 if self._is_waiting else 1)
+        return self.book.next_deadline(room, self._strangers())
+
+    def scheduled(self) -> tuple[Deadline | None, ...]:
+        """The next dial, and when the longest of those under way is given up."""
+        return self.book.next_redial(), self.book.next_deadline(room=0)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether there are few links, and nobody left to dial for more."""
+        if len(self._links) + len(self._ours) >= MIN_LINKS_WANTED:
+            return False
+        due = self.book.next_redial()
+        return due is None or due.when > self._context.now
 
     def _room(self) -> int:
         budgets = self._context.budgets
         return min(budgets.links.room, budgets.half_open.room)
 
+    def _strangers(self) -> int:
+        """Strangers who may be dialled: a torrent does not take all links of the session."""
+        return MAX_STRANGER_LINKS - len(self._links) - len(self._ours)
+
     def _wait_for_room(self) -> None:
         """Be told when others return what a due dial lacks."""
         context = self._context
-        due = self.book.next_redial()
+        due = self.book.next_redial(self._strangers())
         if due is None or due.when > context.now:
             return
         for budget in (context.budgets.links, context.budgets.half_open):

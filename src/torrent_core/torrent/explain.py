@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from ..accounts import Account, Entry, Explanation
+from ..deadlines import Deadline
 from ..pieces import ActivePiece, Stage
 from ..pieces.accounts import Accountant
 from ..types import Address, LinkId, TorrentState
 from .backlog import Backlog
 from .checking import CHECK_RETRY
 from .context import Context
-from .dialling import Dialling
 
 _IDLE_STATES = {
     TorrentState.CHECKING: "the files are being checked",
@@ -28,10 +30,13 @@ class _AtDisk:
     until: float | None = None
 
 
-def explain(context: Context, dialling: Dialling, backlog: Backlog, now: float) -> Explanation:
+def explain(
+    context: Context, dues: Iterable[Deadline | None], backlog: Backlog, now: float
+) -> Explanation:
     """Why each wanted block that is not verified and written is not here yet.
 
-    Costs one pass over links and active pieces, and set algebra over the rest.
+    ``dues`` are what could bring new suppliers, each with its moment.  Costs one pass over
+    links and active pieces, and set algebra over the rest.
     """
     now = max(now, context.now)
     accountant = Accountant(context.scheduler, context.metainfo.geometry, now)
@@ -54,7 +59,7 @@ def explain(context: Context, dialling: Dialling, backlog: Backlog, now: float) 
         now,
         context.state,
         tuple(entries),
-        _scheduled(dialling),
+        tuple(sorted((due.when, due.why) for due in dues if due is not None)),
         _addresses(context, entries),
     )
 
@@ -98,10 +103,3 @@ def _addresses(context: Context, entries: list[Entry]) -> dict[LinkId, Address]:
     named = dict.fromkeys(link for entry in entries for link in entry.links)
     states = (link.state for link in context.active.links.values())
     return {state.link: state.address for state in states if state.link in named}
-
-
-def _scheduled(dialling: Dialling) -> tuple[tuple[float, str], ...]:
-    """The next dial, and when the longest of those under way is given up."""
-    book = dialling.book
-    dues = [due for due in (book.next_redial(), book.next_deadline(room=0)) if due is not None]
-    return tuple(sorted((due.when, due.why) for due in dues))

@@ -11,6 +11,7 @@ from collections import deque
 import attrs
 
 from ..actions import Close, LinkLost, LinkReady, Send
+from ..addresses import packed
 from ..bitfield import indices
 from ..deadlines import Deadline, Deadlines
 from ..errors import LocalProtocolError
@@ -49,8 +50,9 @@ class TorrentLink:
     wire: Link
     requests: LinkRequests
     opened_at: float
-    dialled: bool
-    """Whether the dial book is to be told when it ends."""
+    candidates: list[Address]
+    """Peers of the dial book whose link this is, to be told when it ends: whom we dialled, and
+    where a peer that dialled us listens."""
     told: int = 0
     """Set of pieces that we said we have."""
     gone: bool = False
@@ -74,6 +76,14 @@ class TorrentLink:
     def identity(self) -> Identity:
         """Who is at the other end, once hands are shaken."""
         return Identity(self.state.address.host, self.state.peer_id)
+
+    @property
+    def listens_at(self) -> Address | None:
+        """Where the peer can be dialled, as far as we know."""
+        state = self.state
+        if not state.incoming:
+            return state.address
+        return None if state.listen_port is None else Address(state.address.host, state.listen_port)
 
     @property
     def is_open(self) -> bool:
@@ -130,8 +140,15 @@ class Links:
         return self._links.active
 
     def to(self, address: Address) -> list[TorrentLink]:
-        """The live links with that other end."""
-        return [link for link in self._links if link.state.address == address]
+        """The live links with that other end, or to the peer that listens there."""
+        return [
+            link
+            for link in self._links
+            if link.state.address == address or address in link.candidates
+        ]
+
+    def __len__(self) -> int:
+        return len(self._links)
 
     def totals(self) -> tuple[int, int]:
         """Payload bytes down and up, in this run and earlier ones."""
@@ -166,19 +183,33 @@ class Links:
             since=since,
         )
         requests = context.scheduler.add_link(state, now)
-        made = TorrentLink(wire, requests, since, dialled)
+        made = TorrentLink(wire, requests, since, [address] if dialled else [])
         self._links.add(link, made)
         self._by_ordinal[state.ordinal] = made
         self.touch(made)
         return made
 
-    def refusal(self, peer_id: bytes, link: TorrentLink) -> CloseReason | None:
-        """Why a link whose peer has just named itself is not kept; None if it is."""
-        if self._context.bans.refuses(Identity(link.state.address.host, peer_id)):
-            return CloseReason.BANNED
-        if peer_id in self._by_peer_id:
-            return CloseReason.DUPLICATE_PEER
-        return None
+    def is_banned(self, peer_id: bytes, link: TorrentLink) -> bool:
+        """Whether a link whose peer has just named itself is not kept for what it did."""
+        return self._context.bans.refuses(Identity(link.state.address.host, peer_id))
+
+    def surplus(self, peer_id: bytes, link: TorrentLink) -> TorrentLink | None:
+        """A peer has just named itself: which link to it is one too many, if any.
+
+        Where each side dialled the other, the link opened by the greater peer id stays, as in
+        libtorrent: both sides come to the same answer, in whatever order hands are shaken.
+        Otherwise the first stays.  What the book was to be told of the other goes to it.
+        """
+        first = self._by_peer_id.get(peer_id)
+        if first is None:
+            return None
+        crossed = first.state.incoming is not link.state.incoming
+        we_are_greater = self._context.peer_id > peer_id
+        if crossed and we_are_greater is not link.state.incoming:
+            first, link = link, first
+        first.candidates += link.candidates
+        link.candidates = []
+        return link
 
     def shaken(self, link: TorrentLink, event: HandshakeDone) -> None:
         """Hands are shaken: say what we have."""
@@ -195,9 +226,11 @@ class Links:
         context, peer = self._context, link.wire.peer
         if link.state.extended:
             hello = extended.ExtendedHandshake(
+                m=context.extensions,
                 v=context.config.client_name,
                 p=context.config.listen_port,
                 reqq=MAX_UPLOAD_QUEUE,
+                yourip=packed(link.state.address.host),
             )
             peer.send_extended(0, extended.encode(hello))
         if link.state.fast and context.config.upload_slots:

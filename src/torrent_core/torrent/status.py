@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from ..types import Address, InfoHash, LinkId, TorrentState
+from ..candidates import DialBook
+from ..types import Address, InfoHash, LinkId, PeerSource, TorrentState
 from .context import Context
 from .links import Links, TorrentLink
 
@@ -35,6 +36,8 @@ class TorrentStatus:
     """Bytes of wanted pieces that are not verified."""
     eta: float | None
     """Seconds until done at the present rate, or None if it would never be."""
+    known: dict[PeerSource, int]
+    """How many peers of the peer book each source told of; one may have several."""
 
 
 @attrs.frozen
@@ -60,9 +63,13 @@ class PeerStatus:
     """Requests to keep out at its present rate."""
     snubbed: bool
     """It fell silent with requests out, and is being probed."""
+    sources: tuple[PeerSource, ...]
+    """Who told us of it."""
 
 
-def torrent_status(context: Context, links: Links, checking: float, now: float) -> TorrentStatus:
+def torrent_status(
+    context: Context, links: Links, book: DialBook, checking: float, now: float
+) -> TorrentStatus:
     """The whole torrent at ``now``."""
     shaken = [link for link in links.active if link.is_open]
     down_rate = sum(link.state.down.value(now) for link in shaken)
@@ -85,10 +92,11 @@ def torrent_status(context: Context, links: Links, checking: float, now: float) 
         pieces_total=context.metainfo.piece_count,
         wanted_left=left,
         eta=_eta(left, down_rate),
+        known=book.known(),
     )
 
 
-def peer_status(link: TorrentLink, all_pieces: int, now: float) -> PeerStatus:
+def peer_status(link: TorrentLink, book: DialBook, all_pieces: int, now: float) -> PeerStatus:
     """One link at ``now``."""
     state = link.state
     return PeerStatus(
@@ -107,7 +115,15 @@ def peer_status(link: TorrentLink, all_pieces: int, now: float) -> PeerStatus:
         outstanding=len(link.requests.out),
         depth=link.requests.depth,
         snubbed=link.requests.snubbed,
+        sources=_sources(link, book),
     )
+
+
+def _sources(link: TorrentLink, book: DialBook) -> tuple[PeerSource, ...]:
+    told = {source for address in link.candidates for source in book.sources(address)}
+    if link.state.incoming:
+        told.add(PeerSource.INCOMING)
+    return tuple(source for source in PeerSource if source in told)
 
 
 def size_of(context: Context, pieces: int) -> int:

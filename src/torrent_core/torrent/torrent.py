@@ -27,6 +27,7 @@ from ..events import (
     FilesStated,
     LinkClosed,
     LinkOpened,
+    PeersFound,
     PieceHashed,
     Recheck,
     Sent,
@@ -58,7 +59,9 @@ from .config import Budgets, TorrentConfig
 from .context import Context
 from .dialling import Dialling
 from .downloads import Downloads
+from .exchanging import EXCHANGE, Exchanging
 from .explain import explain
+from .finding import Finding
 from .finishing import Finishing
 from .links import Links, TorrentLink
 from .running import Running
@@ -101,7 +104,8 @@ class Torrent:
         )
         self._downloads = Downloads(context)
         self._links = self._downloads.links = Links(context, self._downloads)
-        self._dialling = Dialling(context, new_dial_id or count(1).__next__)
+        self._dialling = Dialling(context, self._links, new_dial_id or count(1).__next__)
+        self._finding = Finding(context, self._dialling)
         self._blaming = Blaming(context, self._links, self._dialling, self._close)
         self._backlog = Backlog(context)
         self._writing = Writing(
@@ -116,6 +120,9 @@ class Torrent:
         )
         self._downloads.close = self._close
         self._uploads = Uploads(context, self._links)
+        self._exchanging = Exchanging(
+            context, self._links, self._dialling, self._finding, self._close
+        )
         self._on_event = self._event_table()
         self._on_peer = self._peer_table()
         self._running.prioritise(priorities)
@@ -215,18 +222,34 @@ class Torrent:
             self._writing.give_way()
         return self.handle(Tick(), now)
 
-    def explain(self, now: float) -> Explanation:
-        """Why each missing block is not here yet, and what will move it next."""
-        return explain(self._context, self._dialling, self._backlog, now)
+    def seen_at(self, host: str, teller: str) -> None:
+        """``teller`` (a tracker's URL, BEP 24; an address) sees us at ``host``, an address.
+
+        Once several agree, nobody is dialled there, and dials are in the order of BEP 40."""
+        self._finding.seen_at(host, teller)
+
+    def explain(self, now: float, due: Deadline | None = None) -> Explanation:
+        """Why each missing block is not here yet, and what will move it next.
+
+        ``due`` is what others do next to find peers of this torrent: "announce to URL"."""
+        dues = (*self._dialling.scheduled(), self._exchanging.next_due(), due)
+        return explain(self._context, dues, self._backlog, now)
+
+    @property
+    def is_short_of_peers(self) -> bool:
+        """Whether something is missing, links are few, and nobody is left to be dialled."""
+        context = self._context
+        return context.may_dial and bool(context.missing) and self._dialling.is_short
 
     def status(self, now: float) -> TorrentStatus:
         """The whole torrent at a glance."""
-        return torrent_status(self._context, self._links, self._running.checking.progress, now)
+        book, checking = self._dialling.book, self._running.checking.progress
+        return torrent_status(self._context, self._links, book, checking, now)
 
     def peers(self, now: float) -> list[PeerStatus]:
         """One row for each link with hands shaken, oldest first."""
-        whole = self.metainfo.geometry.all_pieces
-        return [peer_status(link, whole, now) for link in self._links.active if link.is_open]
+        book, whole = self._dialling.book, self.metainfo.geometry.all_pieces
+        return [peer_status(link, book, whole, now) for link in self._links.active if link.is_open]
 
     @property
     def metainfo(self) -> Metainfo:
@@ -269,6 +292,7 @@ class Torrent:
             StopTorrent: self._named(running.stop),
             Recheck: self._named(running.recheck),
             SetPriorities: self._named(running.set_priorities),
+            PeersFound: self._named(self._finding.found),
             AddPeer: self._named(self._add_peer),
             DropPeer: self._named(self._drop_peer),
         }
@@ -287,8 +311,8 @@ class Torrent:
             peer.FastAllowed: downloads.supply_changed,
             peer.PieceSuggested: downloads.supply_changed,
             peer.HandshakeDone: self._shaken,
-            peer.ExtensionHandshake: uploads.interest_changed,
-            peer.ExtensionMessage: _nothing,
+            peer.ExtensionHandshake: self._introduced,
+            peer.ExtensionMessage: self._exchanging.received,
             peer.PortReceived: _nothing,
             peer.Fault: self._fault,
         }
@@ -370,25 +394,34 @@ class Torrent:
         self._downloads.link_lost(link)
         self._uploads.link_lost(link)
         self._context.budgets.links.give(1)
-        if link.dialled:
-            lived = self._context.now - link.opened_at
-            useful = link.state.down.total > 0
-            self._dialling.link_lost(link.state.address, lived, useful=useful)
+        self._dialling.link_lost(link)
+        self._exchanging.link_lost(link)
 
     # --- What peers say ------------------------------------------------------------------
 
     def _shaken(self, link: TorrentLink, event: peer.HandshakeDone) -> None:
-        refused = self._links.refusal(event.handshake.peer_id, link)
-        if refused is not None:
-            self._close(link, refused)
-        else:
+        peer_id = event.handshake.peer_id
+        if self._links.is_banned(peer_id, link):
+            self._close(link, CloseReason.BANNED)
+            return
+        surplus = self._links.surplus(peer_id, link)
+        if surplus is not None:
+            self._close(surplus, CloseReason.DUPLICATE_PEER)
+        if surplus is not link:
             self._links.shaken(link, event)
+
+    def _introduced(self, link: TorrentLink, event: peer.ExtensionHandshake) -> None:
+        self._uploads.interest_changed(link, event)
+        self._finding.introduced(link, event.value)
+        self._exchanging.introduced(link, event.value)
 
     def _gained(self, link: TorrentLink, event: peer.PiecesGained) -> None:
         self._downloads.gained(link, event)
         self._running.close_if_both_seed(link)
 
     def _fault(self, link: TorrentLink, event: peer.Fault) -> None:
+        if event.reason is CloseReason.SELF_CONNECTION:
+            self._dialling.is_ourselves(link)
         self._close(link, event.reason, event.detail)
 
     # --- Pieces ------------------------------------------------------------------------
@@ -446,6 +479,8 @@ class Torrent:
             self._saving.tick()
         elif why == CHECK_RETRY:
             self._running.checking.tick()
+        elif why == EXCHANGE:
+            self._exchanging.tick(index)
         else:
             self._backlog.tick(index)
 

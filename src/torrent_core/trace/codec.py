@@ -32,6 +32,7 @@ from ..types import (
 from .values import (
     ADDRESS,
     BLOCK,
+    BOOL,
     BYTES,
     FILE_STAT,
     FLOAT,
@@ -65,6 +66,7 @@ _KINDS: dict[str, Kind] = {
     "Identity": IDENTITY,
     "InfoHash": HASH,
     "Metainfo": METAINFO,
+    "bool": BOOL,
     "bytes": BYTES,
     "bytes | None": optional(BYTES),
     "float": FLOAT,

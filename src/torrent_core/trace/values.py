@@ -153,6 +153,17 @@ def _write_float(out: bytearray, value: float) -> None:
     out += _FLOAT.pack(value)
 
 
+def _write_bool(out: bytearray, value: bool) -> None:
+    out.append(value)
+
+
+def _read_bool(cursor: Cursor) -> bool:
+    number = cursor.byte()
+    if number > 1:
+        raise cursor.error(f"{number} for yes or no")
+    return bool(number)
+
+
 def _write_hash(out: bytearray, value: bytes) -> None:
     check_hash(value)
     out += value
@@ -219,6 +230,7 @@ def _write_address(out: bytearray, value: Address) -> None:
 
 INT = Kind(_write_int, lambda cursor: cursor.unpack(_INT)[0], "q")
 FLOAT = Kind(_write_float, lambda cursor: cursor.unpack(_FLOAT)[0], "d")
+BOOL = Kind(_write_bool, _read_bool)
 HASH = Kind(_write_hash, lambda cursor: cursor.take(HASH_LENGTH), f"{HASH_LENGTH}s")
 BYTES = Kind(_write_bytes, _read_bytes)
 TEXT = Kind(_write_text, _read_text)
