@@ -120,6 +120,12 @@ class SimulatedSwarm:
         self, one: TorrentWorld, other: TorrentWorld, link: LinkProfile | None = None
     ) -> None:
         """``one`` is told to dial ``other``, and to keep at it; directions are those of ``one``."""
+        one.feed(ev.AddPeer(one.name, self.open_way(one, other, link)))
+
+    def open_way(
+        self, one: TorrentWorld, other: TorrentWorld, link: LinkProfile | None = None
+    ) -> Address:
+        """``one`` can dial ``other`` should it learn of it; returns where that listens."""
         if one is other:
             raise ImpossibleParameter("other", other.title, "another machine")
         profile = link or self.link
@@ -132,7 +138,7 @@ class SimulatedSwarm:
 
         address = self._addresses[other.title]
         one.listeners[address] = lambda: _Bridge(profile, accept)
-        one.feed(ev.AddPeer(one.name, address))
+        return address
 
     def connect_all(self, link: LinkProfile | None = None) -> None:
         """Each machine is told to dial each that was added after it."""

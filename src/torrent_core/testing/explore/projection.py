@@ -187,7 +187,7 @@ VIEWS: dict[type, View] = {
     Choker: View(moments=("_next_round",)),
     TorrentLink: View(
         moments=("opened_at",),
-        only_if={"opened_at": lambda link, _now: link.dialled},
+        only_if={"opened_at": lambda link, _now: bool(link.candidates)},
     ),
     LinkState: View(without=("address", "client", "link", "up")),
     Link: View(
