@@ -447,10 +447,61 @@ MUTANTS = (
     Mutant(
         "a peer that does not answer is dialled again without backoff",
         "every retry has its backoff",
-        "torrent_core.candidates.dialbook",
-        "        candidate.pause = min(2 * candidate.pause, REDIAL_MAX)\n",
-        "",
+        "torrent_core.candidates.candidate",
+        "        self.failures = min(self.failures + 1, MOST_FAILURES)\n",
+        "        self.failures = 1\n",
         "test_torrent_links.py::test_a_peer_that_does_not_answer_is_dialled_ever_more_seldom",
+    ),
+    # --- Finding peers ------------------------------------------------------------------------
+    Mutant(
+        "of crossed links each side keeps the first",
+        "exactly one link of two machines survives, on both",
+        "torrent_core.torrent.links",
+        "        if crossed and we_are_greater is not link.state.incoming:\n",
+        "        if False:\n",
+        "test_crossed_links.py::test_the_link_of_the_greater_peer_id_stays_where_both_dial_at_once",
+    ),
+    Mutant(
+        "a peer is dialled again that is connected by another link",
+        "a peer has one link, however many addresses",
+        "torrent_core.torrent.links",
+        "        first.candidates += link.candidates\n        link.candidates = []\n",
+        "",
+        "test_crossed_links.py::"
+        "test_of_two_links_that_we_opened_the_first_stays_and_neither_is_dialled_again",
+    ),
+    Mutant(
+        "an address that is ours is dialled for ever",
+        "never dialled again",
+        "torrent_core.torrent.torrent",
+        "            self._dialling.is_ourselves(link)\n",
+        "            pass\n",
+        "test_crossed_links.py::test_an_address_that_turned_out_to_be_us_is_never_dialled_again",
+    ),
+    Mutant(
+        "a private torrent exchanges peers",
+        "a private torrent leaks nothing (BEP 27)",
+        "torrent_core.torrent.exchanging",
+        "if context.config.exchange_peers and not context.metainfo.private:",
+        "if context.config.exchange_peers:",
+        "test_exchanging.py::test_a_private_torrent_never_offers_sends_or_takes_it",
+    ),
+    Mutant(
+        "a private torrent listens to anybody",
+        "a private torrent leaks nothing (BEP 27)",
+        "torrent_core.torrent.finding",
+        "        if self._context.metainfo.private and source not in _OF_PRIVATE:\n",
+        "        if False:\n",
+        "test_torrent_finding.py::"
+        "test_whatever_is_told_a_private_torrent_listens_to_its_tracker_and_its_user",
+    ),
+    Mutant(
+        "gossip fills the book for ever",
+        "who sends most does not own the book",
+        "torrent_core.candidates.eviction",
+        "        return candidate.is_gossip and newcomer is not PeerSource.EXCHANGE\n",
+        "        return candidate.is_gossip\n",
+        "test_strangers.py::test_gossip_does_not_displace_anybody_who_has_not_failed",
     ),
 )
 """Every fault on the list is noticed by the test that it names."""

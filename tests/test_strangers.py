@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from test_dialbook import Fixed
 from torrent_core.candidates import DialBook, peer_priority
 from torrent_core.candidates.waiting import WaitingLine
 from torrent_core.limits import (
@@ -25,7 +26,6 @@ from torrent_core.limits import (
     STRANGER_REDIAL_BASE,
 )
 from torrent_core.types import Address, PeerSource
-from test_dialbook import Fixed
 
 ROOM = 100
 LIMIT = 12
