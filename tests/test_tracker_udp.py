@@ -123,6 +123,20 @@ def test_a_new_connection_id_in_the_midst_of_it(world: TrackerWorld) -> None:
     assert len(world.replies) == 1
 
 
+def test_a_tracker_that_gives_nothing_but_connection_ids_is_given_up(world: TrackerWorld) -> None:
+    server = udp_server()
+    world.udp[HERE] = lambda address, request: (
+        server(address, request) if isinstance(request, ConnectRequest) else None
+    )
+    world.add([URL])
+    world.run(226)
+    assert [kind for _, kind in _kinds(world)] == [
+        *("connect", "announce", "announce", "announce"),
+        *("connect", "announce"),
+    ]
+    assert [failure.detail for failure in world.failures] == ["no answer"]
+
+
 def test_requests_share_a_connection_id_for_its_minute(world: TrackerWorld) -> None:
     world.udp[HERE] = udp_server()
     world.add([URL])
@@ -253,6 +267,7 @@ def test_two_names_of_one_tracker_do_not_get_in_each_others_way(world: TrackerWo
 def test_the_torrent_stops_while_the_name_is_resolved(world: TrackerWorld) -> None:
     world.names["t"] = ("9.9.9.9",)
     world.add(["udp://t:6969"])
+    world.scrape("udp://t:6969")
     world.trackers.stop(HASH, world.now)
     world.run(STOPPED)
     assert not world.trackers.is_stopping(HASH)

@@ -538,6 +538,21 @@ def test_a_torrent_that_comes_back_while_it_leaves_starts_anew(world: TrackerWor
     assert world.trackers.due(HASH) is not None
 
 
+def test_a_second_answer_to_our_leave_says_nothing_of_our_return(world: TrackerWorld) -> None:
+    world.http["a"] = lambda _: good()
+    world.add([A])
+    world.run(1)
+    del world.http["a"]
+    world.stop()
+    first, second = world.fetches
+    world.handle(Fetched(first, *good()))
+    assert not world.trackers.is_stopping(HASH)
+    world.add([A])
+    heard = len(world.replies)
+    world.handle(Fetched(second, *good()))
+    assert len(world.replies) == heard
+
+
 def test_a_torrent_that_comes_back_while_it_is_in_line_leaves_no_trace() -> None:
     world = TrackerWorld(TrackerConfig(port=1, max_out=2))
     world.add([A], info_hash=OTHER)

@@ -113,10 +113,7 @@ class Campaign:
                 self._desk.submit(job)
 
     def abandon(self, now: float) -> None:
-        """Forget all that is out; nothing is said to anybody."""
-        for announcer in self._announcers:
-            if announcer.job is not None:
-                self._desk.cancel(announcer.job, now)
+        """Leave no longer: nobody needs to take note of it."""
         for job in self._leaving:
             self._desk.cancel(job, now)
         self._leaving.clear()
@@ -160,6 +157,11 @@ class Campaign:
 
     # --- What came of a job ----------------------------------------------------------------
 
+    def is_concerned(self, job: Job) -> bool:
+        """Whether this is what was said last to its tracker, not something from before we left."""
+        announcer = self._announcers.get(job.url.text)
+        return job in self._leaving or (announcer is not None and announcer.job is job)
+
     def began(self, job: Job, now: float) -> None:
         """It has left the line: patience with its tracker begins."""
         if self._trying is not None and self._trying.job is job and not self._is_private:
@@ -169,9 +171,7 @@ class Campaign:
         """The tracker answered.  Of ``stopped`` the first answer is enough."""
         if self._leaving.pop(job, None) is not None:
             return
-        announcer = self._whose(job)
-        if announcer is None:
-            return
+        announcer = self._announcers.get_or_create(job.url.text)
         announcer.replied(job, reply, now)
         self._tiers.promote(job.url.text)
         self._end_pass(announcer)
@@ -185,20 +185,13 @@ class Campaign:
         if self._leaving.pop(job, None) is not None:
             self._report_failure(job, failure.detail, None)
             return
-        announcer = self._whose(job)
-        if announcer is None:
-            return
+        announcer = self._announcers.get_or_create(job.url.text)
         self._report_failure(job, failure.detail, announcer.failed(failure, now))
         if self._trying is None:
             if announcer is self._current:
                 self._current = None
         elif announcer is self._trying or not self._remaining:
             self._go_on(now)
-
-    def _whose(self, job: Job) -> Announcer | None:
-        """Whose latest announce this is; None for what was said before we left or returned."""
-        announcer = self._announcers.get(job.url.text)
-        return announcer if announcer is not None and announcer.job is job else None
 
     # --- Passes ----------------------------------------------------------------------------
 

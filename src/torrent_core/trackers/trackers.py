@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from ..actions import TrackerScraped, Warned
 from ..deadlines import Deadline, Deadlines, soonest
@@ -15,7 +15,7 @@ from ..registry import Registry
 from ..types import InfoHash, RandomSource, Totals
 from .campaign import Campaign
 from .config import TrackerConfig
-from .desk import Began, Desk, Ourselves, Result
+from .desk import Began, Desk, Ourselves, Result, Settled
 from .values import (
     AnnounceReply,
     Failure,
@@ -199,17 +199,22 @@ class Trackers:
         """Everything that is due by now; time does not go back."""
         self._now = max(self._now, now)
         self._desk.tick(self._now)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Until nothing is due any more: what came of one thing may make another due at once."""
         self._conclude()
         while (info_hash := self._due.pop_due(self._now)) is not None:
             campaign = self._campaign(info_hash)
             campaign.tick(self._now)
             self._review(campaign)
+            self._conclude()
 
     def _settle(self, touched: Campaign | None) -> list[Found]:
         """The end of every step: start what there is room for.  Returns the step's actions."""
         if touched is not None:
             self._review(touched)
-        self._conclude()
+        self._catch_up()
         actions = list(self._desk.actions)
         self._desk.actions.clear()
         return actions
@@ -228,19 +233,19 @@ class Trackers:
         job = result.job
         campaign = self._campaigns.get(job.info_hash)
         if job.event is None:
-            if not isinstance(result, Began):
+            if isinstance(result, Settled):
                 self._desk.actions.append(_scraped(job, result.outcome))
-        elif campaign is not None:
+        elif campaign is not None and campaign.is_concerned(job):
             self._tell(campaign, result)
             self._review(campaign)
 
     def _tell(self, campaign: Campaign, result: Result) -> None:
         if isinstance(result, Began):
             campaign.began(result.job, self._now)
-        elif isinstance(result.outcome, AnnounceReply):
-            campaign.replied(result.job, result.outcome, self._now)
         elif isinstance(result.outcome, Failure):
             campaign.failed(result.job, result.outcome, self._now)
+        else:  # a job with an event is an announce, and answered as one
+            campaign.replied(result.job, cast(AnnounceReply, result.outcome), self._now)
 
     def _review(self, campaign: Campaign) -> None:
         """A torrent may be due at another moment now, or have left."""
@@ -252,10 +257,7 @@ class Trackers:
 
 
 def _scraped(job: Job, outcome: Outcome) -> TrackerScraped:
-    url, torrent = job.url.text, job.info_hash
-    if isinstance(outcome, ScrapeReply):
-        return TrackerScraped(torrent, url, outcome.seeds, outcome.completed, outcome.leechers)
-    detail = (
-        outcome.detail if isinstance(outcome, Failure) else "the tracker answered another question"
-    )
-    return TrackerScraped(torrent, url, None, None, None, detail)
+    if isinstance(outcome, Failure):
+        return TrackerScraped(job.info_hash, job.url.text, None, None, None, outcome.detail)
+    reply = cast(ScrapeReply, outcome)  # a job without an event is a scrape
+    return TrackerScraped(job.info_hash, job.url.text, reply.seeds, reply.completed, reply.leechers)

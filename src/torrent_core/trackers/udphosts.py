@@ -42,10 +42,9 @@ class UdpHosts:
 
     def cancel(self, job: Job, now: float) -> None:
         """Nobody waits for this job any longer."""
-        host = self._hosts.get(_key(job))
-        if host is not None:
-            host.forget(job)
-            self._review(host, now)
+        host = self._hosts.get_or_create(_key(job))
+        host.forget(job)
+        self._review(host, now)
 
     def resolved(self, resolve_id: int, hosts: tuple[str, ...], now: float) -> None:
         """A name was resolved, or not."""
@@ -65,9 +64,7 @@ class UdpHosts:
             return
         channel = self._wires.waiting[_canonical(address), transaction]
         channel.handle(transaction, data, now)
-        host = self._hosts.get(channel.tracker)
-        if host is not None:
-            self._review(host, now)
+        self._review(self._hosts.get_or_create(channel.tracker), now)
 
     def tick(self, now: float) -> None:
         """Do what is due."""
