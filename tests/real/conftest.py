@@ -11,6 +11,7 @@ import pytest
 
 from .debian_peers import RECIPES, DebianSeeder
 from .libtorrent_peer import LibtorrentProcess
+from .opentracker import OpenTracker, missing
 from .payload import Payload
 
 
@@ -40,5 +41,20 @@ def debian_seeder(
             seeder = DebianSeeder(recipe, payload, tmp_path / request.param)
             stop.callback(seeder.stop)
             return seeder
+
+        yield start
+
+
+@pytest.fixture
+def opentracker(tmp_path: Path) -> Iterator[Callable[..., OpenTracker]]:
+    """Starts an opentracker that knows the torrents of these info-hashes."""
+    if missing():
+        pytest.skip(missing())
+    with ExitStack() as stop:
+
+        def start(*info_hashes: bytes) -> OpenTracker:
+            tracker = OpenTracker(tmp_path / "opentracker", info_hashes)
+            stop.callback(tracker.stop)
+            return tracker
 
         yield start

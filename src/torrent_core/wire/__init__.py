@@ -1,4 +1,4 @@
-"""Bytes to values and back, without state: handshake, messages, extended handshake.
+"""Bytes to values and back, without state: handshake, messages, extended handshake, trackers.
 
 Everything here raises ``WireError`` for what the other side got wrong, and nothing else.
 """
