@@ -194,10 +194,21 @@ def test_our_own_name_is_nobody_else() -> None:
     assert len(table) == 0
 
 
+def test_a_far_bucket_that_is_split_off_with_room_is_due_at_once_and_stays_so() -> None:
+    table = Table(OWN, NOW)
+    for n in range(DHT_K + 1):
+        table.replied(near(1, n), NOW)
+    table.replied(near(0, 0), NOW)
+    target = table.take_stale(NOW, Random(1))
+    assert target is not None
+    assert common_bits(0, number(target)) == 0
+    assert table.take_stale(NOW, Random(1)) is None
+
+
 def test_a_bucket_that_is_unchanged_is_refreshed_by_an_id_of_its_own() -> None:
     table = Table(OWN, NOW)
     for n in range(60):
-        table.replied(near(n % 4, n), NOW)
+        table.replied(near(n // 15, n), NOW)
     assert table.take_stale(NOW + DHT_GOOD_SECONDS - 1, Random(1)) is None
     seen = []
     while (target := table.take_stale(NOW + DHT_GOOD_SECONDS, Random(1))) is not None:

@@ -217,9 +217,16 @@ class Table:
         nodes, last.nodes = last.nodes, []
         for node in nodes:
             self._buckets[self._index(node.key)].nodes.append(node)
+        if len(last.nodes) < DHT_K:
+            # The way to our own id leads past most of a far bucket: who joins refreshes it
+            # (Kademlia, section 2.3).
+            self._refreshes.set(len(self._buckets) - 2, now)
 
     def _touch(self, key: int, now: float) -> None:
-        self._refreshes.set(self._index(key), now + DHT_GOOD_SECONDS)
+        index = self._index(key)
+        due = self._refreshes.get(index)
+        if due is None or due > now:  # what is due already is done all the same
+            self._refreshes.set(index, now + DHT_GOOD_SECONDS)
 
     def refresh_at(self) -> float | None:
         """When the first bucket has been unchanged for too long."""
