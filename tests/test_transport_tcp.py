@@ -14,14 +14,30 @@ from hypothesis import strategies as st
 from torrent_core.actions import CancelDial, Close, Dial, Send
 from torrent_core.events import BytesReceived, DialFailed, LinkClosed, LinkOpened, Sent
 from torrent_core.types import Address, CloseReason
-from transport_kit import PATIENCE, Script, node
+from transport_kit import PATIENCE, Script
+from transport_kit import node as any_node
 from transports.driver import Driver
+from transports.tcp import LoopNetwork, TcpNetwork, base, loop, sockets
 from transports.tcp import link as tcplink
-from transports.tcp import network as tcp
-from transports.tcp import sockets
 from transports.tcp.link import SEND_CHUNK, TcpLink
 
 CLOSE = CloseReason.STOPPING
+
+
+@pytest.fixture(params=["streams", "loop"])
+def make(request, anyio_backend):
+    """Each network that the event loop can have."""
+    if request.param == "streams":
+        return TcpNetwork
+    if anyio_backend != "asyncio":
+        pytest.skip("only asyncio has one without streams")
+    return LoopNetwork
+
+
+@pytest.fixture
+def node(make):
+    """A node on that network."""
+    return lambda *react: any_node(*react, make=make)
 
 
 def on(kind, *actions):
@@ -39,12 +55,12 @@ def dial(port: int, host: str = "127.0.0.1") -> Dial:
 
 
 @pytest.mark.anyio
-async def test_two_nodes_meet_exchange_bytes_and_part_each_told_once():
+async def test_two_nodes_meet_exchange_bytes_and_part_each_told_once(node):
     asking = on_open(lambda link: Send(link, b"ping"), lambda link: Send(link, b"pong"))
 
     def answering(event):
         if type(event) is BytesReceived:
-            return [Send(event.link, event.data), Close(event.link, CLOSE)]
+            return [Send(event.link, bytes(event.data)), Close(event.link, CLOSE)]
         return []
 
     async with node(asking) as a, node(answering) as b:
@@ -74,7 +90,7 @@ async def test_two_nodes_meet_exchange_bytes_and_part_each_told_once():
         (Address("", 0), ""),
     ],
 )
-async def test_a_dial_that_cannot_work_fails_once_with_a_reason(address, detail):
+async def test_a_dial_that_cannot_work_fails_once_with_a_reason(node, address, detail):
     async with node() as a:
         a.network.dial(Dial(3, address))
         await a.script.until(lambda: a.script.events)
@@ -107,7 +123,7 @@ class Unanswering:
 
 
 @pytest.mark.anyio
-async def test_a_dial_that_is_cancelled_is_answered_all_the_same():
+async def test_a_dial_that_is_cancelled_is_answered_all_the_same(node):
     with Unanswering() as port:
         async with node() as a:
             a.network.dial(dial(port))
@@ -119,7 +135,7 @@ async def test_a_dial_that_is_cancelled_is_answered_all_the_same():
 
 
 @pytest.mark.anyio
-async def test_closing_the_network_answers_dials_and_links_that_are_out():
+async def test_closing_the_network_answers_dials_and_links_that_are_out(node):
     with Unanswering() as port:
         async with node() as b, node() as a:
             a.network.dial(Dial(1, Address("127.0.0.1", port)))
@@ -130,10 +146,10 @@ async def test_closing_the_network_answers_dials_and_links_that_are_out():
 
 
 @pytest.mark.anyio
-async def test_cancelling_the_network_leaves_nothing_unanswered():
+async def test_cancelling_the_network_leaves_nothing_unanswered(make):
     script = Script()
     listeners = await sockets.open_listeners("127.0.0.1", 0)
-    network = tcp.TcpNetwork(listeners)
+    network = make(listeners)
     Driver(script, anyio.current_time, NoDiskHere(), network)
     with Unanswering() as port:
         async with anyio.create_task_group() as tasks:
@@ -155,7 +171,7 @@ class NoDiskHere:
 
 
 @pytest.mark.anyio
-async def test_what_is_queued_is_sent_before_a_link_closes():
+async def test_what_is_queued_is_sent_before_a_link_closes(node):
     payload = bytes(range(256)) * 4096 * 3
     giving = on_open(
         lambda link: Send(link, payload),
@@ -172,8 +188,9 @@ async def test_what_is_queued_is_sent_before_a_link_closes():
 
 
 @pytest.mark.anyio
-async def test_a_peer_that_does_not_read_cannot_keep_a_closing_link_open(monkeypatch):
+async def test_a_peer_that_does_not_read_cannot_keep_a_closing_link_open(node, monkeypatch):
     monkeypatch.setattr(tcplink, "FLUSH_TIMEOUT", 0.05)
+    monkeypatch.setattr(loop, "FLUSH_TIMEOUT", 0.05)
     flood = on_open(lambda link: Send(link, bytes(64 << 20)), lambda link: Close(link, CLOSE))
     async with node(flood) as a:
         with socket.create_connection(("127.0.0.1", a.port)):
@@ -182,7 +199,7 @@ async def test_a_peer_that_does_not_read_cannot_keep_a_closing_link_open(monkeyp
 
 
 @pytest.mark.anyio
-async def test_a_connection_that_is_reset_is_told_as_such():
+async def test_a_connection_that_is_reset_is_told_as_such(node):
     async with node() as a:
         with socket.create_connection(("127.0.0.1", a.port)) as peer:
             await a.script.until(lambda: a.script.of(LinkOpened))
@@ -193,7 +210,7 @@ async def test_a_connection_that_is_reset_is_told_as_such():
 
 
 @pytest.mark.anyio
-async def test_actions_for_a_link_that_is_gone_have_no_effect():
+async def test_actions_for_a_link_that_is_gone_have_no_effect(node):
     async with node() as a:
         a.network.send(Send(99, b"x"))
         a.network.close(Close(99, CLOSE))
@@ -201,8 +218,8 @@ async def test_actions_for_a_link_that_is_gone_have_no_effect():
 
 
 @pytest.mark.anyio
-async def test_an_incoming_connection_that_the_system_refuses_is_waited_out(monkeypatch):
-    monkeypatch.setattr(tcp, "ACCEPT_PAUSE", 0.001)
+async def test_an_incoming_connection_that_the_system_refuses_is_waited_out(make, monkeypatch):
+    monkeypatch.setattr(base, "ACCEPT_PAUSE", 0.001)
     listeners = await sockets.open_listeners("127.0.0.1", 0)
     script = Script()
 
@@ -215,11 +232,17 @@ async def test_an_incoming_connection_that_the_system_refuses_is_waited_out(monk
                 raise OSError(24, "Too many open files")
             return await listeners[0].accept()
 
+        def extra(self, attribute):
+            self.tries += 1
+            if self.tries < 3:
+                raise OSError(24, "Too many open files")
+            return listeners[0].extra(attribute)
+
         async def aclose(self):
             await listeners[0].aclose()
 
     refusing = Refusing()
-    network = tcp.TcpNetwork([refusing])
+    network = make([refusing])
     network.attach(lambda event: script.handle(event, 0.0))
     async with anyio.create_task_group() as tasks:
         await tasks.start(network.run)
@@ -230,7 +253,7 @@ async def test_an_incoming_connection_that_the_system_refuses_is_waited_out(monk
 
 
 @pytest.mark.anyio
-async def test_a_link_that_opens_while_the_network_closes_is_closed():
+async def test_a_link_that_opens_while_the_network_closes_is_closed(node):
     async with node() as b, node() as a:
         a.network._closing = True
         a.network.dial(dial(b.port))
@@ -239,9 +262,9 @@ async def test_a_link_that_opens_while_the_network_closes_is_closed():
 
 
 @pytest.mark.anyio
-async def test_all_interfaces_are_listened_on_and_ipv4_is_named_as_such():
+async def test_all_interfaces_are_listened_on_and_ipv4_is_named_as_such(make):
     listeners = await sockets.open_listeners(None, 0)
-    network = tcp.TcpNetwork(listeners)
+    network = make(listeners)
     script = Script()
     network.attach(lambda event: script.handle(event, 0.0))
     async with anyio.create_task_group() as tasks:

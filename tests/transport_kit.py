@@ -14,7 +14,8 @@ from torrent_core.events import BytesReceived, Event
 from torrent_core.geometry import Geometry
 from torrent_core.metainfo import FileEntry, Metainfo
 from transports.driver import Driver
-from transports.tcp.network import TcpNetwork
+from transports.tcp import make_network
+from transports.tcp.base import BaseNetwork
 from transports.tcp.sockets import local_port, open_listeners
 
 PATIENCE = 20.0
@@ -31,7 +32,7 @@ class Script:
         self._changed = anyio.Event()
 
     def handle(self, event: Event, now: float, /) -> list[Action]:
-        self.events.append(event)
+        self.events.append(kept(event))
         self._changed.set()
         return list(self.react(event))
 
@@ -51,6 +52,13 @@ class Script:
             while not met():
                 self._changed = anyio.Event()
                 await self._changed.wait()
+
+
+def kept(event: Event) -> Event:
+    """The event as it may be kept: a payload is only there while it is handled."""
+    if type(event) is BytesReceived:
+        return BytesReceived(event.link, bytes(event.data))
+    return event
 
 
 class NoDisk:
@@ -77,7 +85,7 @@ class NoNetwork:
 class Node:
     """A scripted machine with real sockets."""
 
-    def __init__(self, script: Script, driver: Driver, network: TcpNetwork, port: int) -> None:
+    def __init__(self, script: Script, driver: Driver, network: BaseNetwork, port: int) -> None:
         self.script = script
         self.driver = driver
         self.network = network
@@ -87,11 +95,12 @@ class Node:
 @asynccontextmanager
 async def node(
     react: Callable[[Event], Iterable[Action]] = lambda event: (),
+    make: Callable[..., BaseNetwork] = make_network,
 ) -> AsyncIterator[Node]:
     """A listening node on loopback, closed at the end as a client closes it."""
     script = Script(react)
     listeners = await open_listeners("127.0.0.1", 0)
-    network = TcpNetwork(listeners)
+    network = make(listeners)
     driver = Driver(script, anyio.current_time, NoDisk(), network)
     async with anyio.create_task_group() as tasks:
         await tasks.start(network.run)

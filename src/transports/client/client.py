@@ -32,7 +32,7 @@ from ..disk.workers import Disk, TorrentStorage
 from ..driver import Driver
 from ..errors import CannotListen, ClientClosed, DuplicateTorrent
 from ..faces import Clock, Machine
-from ..tcp.network import TcpNetwork
+from ..tcp import make_network
 from ..tcp.sockets import close_listeners, describe, local_port, open_listeners
 from .dials import DialWatch
 from .handle import TorrentHandle
@@ -150,7 +150,7 @@ class Client:
         except BaseException:
             await close_listeners(listeners)
             raise
-        self._network = TcpNetwork(listeners)
+        self._network = make_network(listeners)
         self._disk = Disk(preallocate=self._preallocate)
         network = DialWatch(self._network, self._subscriptions.publish)
         self.driver = Driver(machine, self._clock, self._disk, network)

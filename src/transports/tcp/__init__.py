@@ -1,5 +1,15 @@
-"""Plain TCP on anyio."""
+"""Plain TCP: on an asyncio loop without detours, on any other loop by anyio."""
 
+from __future__ import annotations
+
+from anyio.abc import SocketListener
+
+from .loop import LoopNetwork, is_available
 from .network import TcpNetwork
 
-__all__ = ["TcpNetwork"]
+__all__ = ["LoopNetwork", "TcpNetwork", "make_network"]
+
+
+def make_network(listeners: list[SocketListener]) -> LoopNetwork | TcpNetwork:
+    """The faster network of those that the running event loop can have."""
+    return LoopNetwork(listeners) if is_available() else TcpNetwork(listeners)

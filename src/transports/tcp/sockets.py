@@ -43,10 +43,17 @@ def local_port(listeners: list[SocketListener]) -> int:
 def prepare(stream: SocketStream) -> Address | None:
     """Turn Nagle's delay off and name the other end; None if it has gone already."""
     try:
-        raw = stream.extra(SocketAttribute.raw_socket)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        name = stream.extra(SocketAttribute.remote_address)
+        return prepare_socket(stream.extra(SocketAttribute.raw_socket))
     except (OSError, anyio.TypedAttributeLookupError):
+        return None
+
+
+def prepare_socket(raw: socket.socket) -> Address | None:
+    """The same for a socket."""
+    try:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        name = raw.getpeername()
+    except OSError:
         return None
     return Address(unmapped(str(name[0])), int(name[1]))
 

@@ -1,0 +1,206 @@
+"""Plain TCP on an asyncio loop, without streams: what ``TcpNetwork`` does, for less.
+
+The loop says that a socket can be read, and one call takes what there is into a buffer that
+never changes: nothing is allocated, no page is touched for the first time, no task is woken.
+What is to be sent goes to the kernel at once, as far as it takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections import deque
+from itertools import islice
+
+from anyio.abc import SocketAttribute, SocketListener
+
+from torrent_core.events import BytesReceived, Sent
+from torrent_core.types import Address, LinkId
+
+from ..faces import Feed
+from .base import BaseNetwork, LiveLink
+from .dialling import connect
+from .link import FLUSH_TIMEOUT
+from .sockets import describe, prepare_socket
+
+RECEIVE_BUFFER = 256 * 1024
+"""Most bytes taken from a socket at once.  Small enough for a processor's cache: each byte
+is written there by the kernel, and read again when it is copied to its piece."""
+
+SENT_AT_ONCE = 16 * 1024
+"""Bytes handed to the kernel of which ``Sent`` is told at once: a block of payload, which
+rates and back-pressure are about."""
+
+SENT_DELAY = 0.05
+"""Seconds that ``Sent`` of fewer bytes, such as requests, may wait for more."""
+
+MAX_PARTS = 64
+"""Buffers handed to the kernel in one call (IOV_MAX is 1024)."""
+
+
+def is_available() -> bool:
+    """Whether this task runs on an asyncio loop that watches sockets."""
+    if sys.platform == "win32":  # its usual loop completes reads, and cannot watch
+        return False
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False
+
+
+class LoopNetwork(BaseNetwork[socket.socket]):
+    """Every TCP connection of one driver, on the running asyncio loop."""
+
+    def __init__(self, listeners: list[SocketListener]) -> None:
+        super().__init__(listeners)
+        self._buffer = memoryview(bytearray(RECEIVE_BUFFER))
+
+    async def _connect(self, host: str, port: int) -> socket.socket:
+        return await connect(host, port)
+
+    async def _take(self, listener: SocketListener) -> socket.socket:
+        raw = listener.extra(SocketAttribute.raw_socket)
+        taken, _ = await asyncio.get_running_loop().sock_accept(raw)
+        return taken
+
+    def _prepare(self, connection: socket.socket) -> Address | None:
+        return prepare_socket(connection)
+
+    def _link(self, serial: int, connection: socket.socket) -> LiveLink:
+        return LoopLink(serial, connection, self._feed, self._buffer)
+
+    async def _hang_up(self, connection: socket.socket) -> None:
+        try:
+            connection.shutdown(socket.SHUT_WR)
+        finally:
+            connection.close()
+
+
+class LoopLink:
+    """One connection; ``buffer`` is shared with other links, since each is done with it
+    before the next one reads."""
+
+    def __init__(
+        self, link: LinkId, connection: socket.socket, feed: Feed, buffer: memoryview
+    ) -> None:
+        self.detail = ""
+        """Why the link ended; empty for a clean end."""
+        self._link = link
+        self._socket = connection
+        self._feed = feed
+        self._buffer = buffer
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[memoryview] = deque()
+        self._blocked = False  # the loop says when the kernel takes more
+        self._untold = 0
+        self._telling: asyncio.TimerHandle | None = None
+        self._ending: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._over = asyncio.Event()
+
+    def send(self, data: bytes) -> None:
+        """Hand bytes to the kernel, or queue them; dropped once the link is closing."""
+        if not self._closing:
+            self._queue.append(memoryview(data))
+            if not self._blocked:
+                self._flush()
+
+    def close(self) -> None:
+        """Send what is queued, for ``FLUSH_TIMEOUT`` at most, then end ``run``."""
+        if self._queue:
+            self._end_later()
+        else:
+            self._closing = True
+            self._over.set()
+
+    async def run(self) -> None:
+        """Move bytes both ways until either side ends the link."""
+        self._loop.add_reader(self._socket, self._read)
+        try:
+            await self._over.wait()
+        finally:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            if self._ending is not None:
+                self._ending.cancel()
+            self._tell()
+
+    # --- In ----------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        try:
+            count = self._socket.recv_into(self._buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.detail = self.detail or describe(error)
+            self._over.set()
+            return
+        if count:
+            self._feed(BytesReceived(self._link, self._buffer[:count]))
+        else:
+            self._over.set()
+
+    # --- Out ---------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Hand over what the kernel takes; the loop calls again when it takes more."""
+        try:
+            while self._queue:
+                self._untold += self._send_some()
+        except (BlockingIOError, InterruptedError):
+            self._watch()
+        except OSError as error:
+            self._fail(error)
+        else:
+            self._watch_no_more()
+        self._account()
+
+    def _send_some(self) -> int:
+        queue = self._queue
+        count = sent = self._socket.sendmsg(list(islice(queue, MAX_PARTS)))
+        while queue and count >= len(queue[0]):
+            count -= len(queue.popleft())
+        if count:
+            queue[0] = queue[0][count:]
+        return sent
+
+    def _watch(self) -> None:
+        if not self._blocked:
+            self._blocked = True
+            self._loop.add_writer(self._socket, self._flush)
+
+    def _watch_no_more(self) -> None:
+        if self._blocked:
+            self._blocked = False
+            self._loop.remove_writer(self._socket)
+        if self._closing:
+            self._over.set()
+
+    def _fail(self, error: OSError) -> None:
+        """What the peer sent before it went may still be there to be read."""
+        self.detail = describe(error)
+        self._queue.clear()
+        self._watch_no_more()
+        self._end_later()
+
+    def _end_later(self) -> None:
+        if not self._closing:
+            self._closing = True
+            self._ending = self._loop.call_later(FLUSH_TIMEOUT, self._over.set)
+
+    def _account(self) -> None:
+        """Tell of bytes that have left: at once, or with those that soon follow."""
+        if self._untold >= SENT_AT_ONCE:
+            self._tell()
+        elif self._untold and self._telling is None:
+            self._telling = self._loop.call_later(SENT_DELAY, self._tell)
+
+    def _tell(self) -> None:
+        count, self._untold = self._untold, 0
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        if count:
+            self._feed(Sent(self._link, count))
