@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from torrent_core.events import BytesReceived, Sent
 from transport_kit import PATIENCE, kept
+from transports import watching
 from transports.tcp import LoopNetwork, TcpNetwork, dialling, loop, make_network
 from transports.tcp.dialling import connect
 from transports.tcp.loop import SENT_AT_ONCE, LoopLink
@@ -277,5 +278,5 @@ def test_the_network_without_streams_is_taken_where_the_loop_can_have_it(monkeyp
 
     assert anyio.run(made) is LoopNetwork
     assert anyio.run(made, backend="trio") is TcpNetwork
-    monkeypatch.setattr(loop.sys, "platform", "win32")
+    monkeypatch.setattr(watching.sys, "platform", "win32")
     assert anyio.run(made) is TcpNetwork

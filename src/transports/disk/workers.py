@@ -24,6 +24,7 @@ from torrent_core.metainfo import Metainfo
 from torrent_core.types import InfoHash
 
 from ..faces import Feed
+from ..watching import call_when_readable
 from .files import TorrentFiles
 from .handles import HandleCache
 from .jobs import perform
@@ -94,17 +95,18 @@ class Disk:
 
     async def run(self) -> None:
         """Hand answers to the feed, for ever.  Raises what a worker could not expect."""
-        while True:
-            await self._pool.wait()
-            for torrent, answer in self._pool.answers():
-                self._pending[torrent] -= 1
-                self._deliver(answer)
-            self._settled.set()
+        await call_when_readable(self._pool.descriptor, self._collect)
 
     async def aclose(self) -> None:
         """End the threads, at most ``CLOSE_TIMEOUT`` later, and close the files."""
         await self._pool.aclose()
         self.handles.drop()
+
+    def _collect(self) -> None:
+        for torrent, answer in self._pool.answers():
+            self._pending[torrent] -= 1
+            self._deliver(answer)
+        self._settled.set()
 
     def _deliver(self, answer: StorageEvent | Warned | Exception | None) -> None:
         if isinstance(answer, Exception):
@@ -137,9 +139,10 @@ class WorkerPool:
         """Queue a task; each is answered exactly once while the pool is open."""
         self._tasks.put(task)
 
-    async def wait(self) -> None:
-        """Wait for answers."""
-        await anyio.wait_readable(self._reader)
+    @property
+    def descriptor(self) -> int:
+        """Can be read when there are answers."""
+        return self._reader
 
     def answers(self) -> list[Answer]:
         """The answers that came, oldest first."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from collections import deque
 from itertools import islice
 
@@ -37,16 +36,6 @@ SENT_DELAY = 0.05
 
 MAX_PARTS = 64
 """Buffers handed to the kernel in one call (IOV_MAX is 1024)."""
-
-
-def is_available() -> bool:
-    """Whether this task runs on an asyncio loop that watches sockets."""
-    if sys.platform == "win32":  # its usual loop completes reads, and cannot watch
-        return False
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError:
-        return False
 
 
 class LoopNetwork(BaseNetwork[socket.socket]):
