@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -55,6 +56,19 @@ run_async(work, backend=sys.argv[1], on_signal=lambda: None, on_abort=fail)
 
 def nothing() -> None:
     return None
+
+
+def test_the_garbage_collector_is_as_it_was_when_the_command_is_over():
+    before, during = gc.get_threshold(), []
+
+    async def work() -> int:
+        during.append(gc.get_threshold())
+        return 0
+
+    runner.run_async(work, backend="asyncio", on_signal=nothing, on_abort=nothing)
+    assert during == [runner.GC_THRESHOLDS]
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
