@@ -198,9 +198,9 @@ MUTANTS = (
         "nothing is asked for in the step in which a piece completes",
         "hashing and disk do not drain the pipe",
         "torrent_core.pieces.arrivals",
-        "            if is_first:\n                is_first = False\n",
-        "            if is_first and outcome.completed is None:\n"
-        "                is_first = False\n",
+        "        if fresh:\n            self._asking.touch(link)\n        if piece.received",
+        "        if fresh and piece.received | piece.free != piece.all_blocks:\n"
+        "            self._asking.touch(link)\n        if piece.received",
         "test_pieces_order.py::test_hashing_that_takes_its_time_does_not_drain_the_pipe",
     ),
     # --- Pieces -------------------------------------------------------------------------------

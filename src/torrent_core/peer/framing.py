@@ -9,6 +9,7 @@ to where the block belongs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from struct import Struct
 from typing import TypeAlias
 
 from ..bitfield import wire_length
@@ -37,6 +38,9 @@ _HEADER = PIECE_HEADER.size
 _WHOLE_BLOCK = PIECE_OVERHEAD + BLOCK_SIZE
 _STRIDE = _HEADER + BLOCK_SIZE
 """A PIECE of a block of the usual length, header and all."""
+
+_BLOCKS = Struct(f"{PIECE_HEADER.format}{BLOCK_SIZE}x")
+"""The header of one such after the other."""
 
 
 class _Arriving:
@@ -123,11 +127,10 @@ class Framer:
         Nearly everything that ever comes is a block of the usual length, of a piece that is
         not the last.  ``_act`` would do for these too, and does for all else.
         """
-        unpack, before = PIECE_HEADER.unpack_from, len(blocks)
-        last_start = len(data) - _STRIDE
+        before = len(blocks)
+        whole = (len(data) - at) // _STRIDE * _STRIDE
         last, last_begin = self._geometry.piece_count - 1, self._geometry.piece_length - BLOCK_SIZE
-        while at <= last_start:
-            length, message_id, index, begin = unpack(data, at)
+        for length, message_id, index, begin in _BLOCKS.iter_unpack(data[at : at + whole]):
             if length != _WHOLE_BLOCK or message_id != PIECE or index >= last or begin > last_begin:
                 break
             payload = data[at + _HEADER : at + _STRIDE]

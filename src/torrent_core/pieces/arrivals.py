@@ -5,7 +5,8 @@ Everything else that comes is judged by ``unasked``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TypeAlias
 
 from ..limits import BLOCK_SIZE
@@ -46,50 +47,113 @@ class Arrivals:
         return USED
 
     def blocks_received(
-        self, link: LinkRequests, blocks: Iterable[Block], now: float
+        self, link: LinkRequests, blocks: Sequence[Block], now: float
     ) -> Iterator[tuple[int, Outcome]]:
         """Take each block in, if this link was asked for exactly it, now or recently.
 
         Each is (index, begin, length, data); ``data`` None: it was not kept.  Yields the
         length of a block from which something follows, and what, before it looks at the next.
         """
-        out, parole, per_piece = link.out, self._parole.holders, self._active.blocks_per_piece
-        ordinal = link.state.ordinal
-        is_first = True
-        for index, begin, length, data in blocks:
-            key = index * per_piece + begin // BLOCK_SIZE
-            info = out.get(key)
-            if info is None or data is None or info.info != (index, begin, length):
-                yield length, self._unasked.received(link, key, index, begin, data, now)
-                continue
-            if parole and self._parole.is_closed_to(index, ordinal):
-                why = "is reserved for another link"
-                yield length, self._unasked.in_vain(link, info, why, now)
-                continue
-            del out[key]
-            if is_first and (now > link.last_progress or link.snubbed or link.rejections):
-                self._lateness.progressed(link, now)
+        at, count, fresh = 0, len(blocks), True
+        while at < count:
+            end = at
+            if not (link.snubbed or self._parole.holders):
+                end, outcome = self._take_run(link, blocks, at, fresh, now)
+            if end > at:
+                fresh, at = False, end
             else:
-                link.arrived += 1
-            piece = info.piece
-            if piece.claims:
-                self._settle_claim(link, piece, info.block)
-            others = piece.add_block(info.block, data, ordinal, now)
-            # Nothing follows from nearly all blocks, and nearly all come in order.
-            outcome = USED
-            if others or not piece.is_whole or piece.received | piece.free == piece.all_blocks:
-                outcome = self._outcome(piece, info.block, others or ())
-            if info.probe:
-                self._active.refresh(piece)  # its block was free
-            if is_first:
-                is_first = False
-                self._asking.touch(link)
-            if info.serial == link.gone_below:
-                link.gone_below += 1
-            elif (oldest := link.passed_over(info)) and self._lateness.is_lost(link, oldest, now):
-                outcome = Outcome(outcome.completed, outcome.duplicates, oldest)
+                outcome, used = self._take_any(link, blocks[at], fresh, now)
+                fresh = fresh and not used
+                at += 1
             if outcome is not USED:
-                yield length, outcome
+                yield blocks[at - 1][2], outcome
+
+    def _take_any(
+        self, link: LinkRequests, block: Block, fresh: bool, now: float
+    ) -> tuple[Outcome, bool]:
+        """Take in one block of which anything may be true; also returns whether it was asked for
+        and of use.  ``fresh``: this input has had none of that kind yet."""
+        index, begin, length, data = block
+        key = index * self._active.blocks_per_piece + begin // BLOCK_SIZE
+        info = link.out.get(key)
+        if info is None or data is None or info.info != (index, begin, length):
+            return self._unasked.received(link, key, index, begin, data, now), False
+        if self._parole.holders and self._parole.is_closed_to(index, link.state.ordinal):
+            why = "is reserved for another link"
+            return self._unasked.in_vain(link, info, why, now), False
+        del link.out[key]
+        self._note_progress(link, 1, fresh, now)
+        outcome = self._take(info.piece, info.block, data, link, now)
+        if info.probe:
+            self._active.refresh(info.piece)  # its block was free
+        if fresh:
+            self._asking.touch(link)
+        if info.serial == link.gone_below:
+            link.gone_below += 1
+        elif (oldest := link.passed_over(info)) and self._lateness.is_lost(link, oldest, now):
+            outcome = Outcome(outcome.completed, outcome.duplicates, oldest)
+        return outcome, True
+
+    def _note_progress(self, link: LinkRequests, count: int, fresh: bool, now: float) -> None:
+        link.arrived += count
+        if fresh and (now > link.last_progress or link.snubbed or link.rejections):
+            link.arrived -= 1
+            self._lateness.progressed(link, now)
+
+    # --- Runs ----------------------------------------------------------------------------
+
+    def _take_run(
+        self, link: LinkRequests, blocks: Sequence[Block], at: int, fresh: bool, now: float
+    ) -> tuple[int, Outcome]:
+        """Take in the blocks from ``at`` on that are of one whole piece and answer the oldest
+        requests of the link in order, with nobody else asked for them: as nearly all do.
+        Returns where that ends, and what follows; of none but the last can anything.
+
+        ``_take_any`` does the same for each: here no block costs a call.
+        """
+        index, begin, _, _ = blocks[at]
+        piece = self._active.get(index)
+        if piece is None or not piece.is_whole or not _is_open_to(piece, link, begin):
+            return at, USED
+        out, requests, senders = link.out, piece.requests, piece.senders
+        ordinal, base = link.state.ordinal, index * self._active.blocks_per_piece
+        serial, received, in_place = link.gone_below, 0, bool(piece.claims)
+        buffer = None
+        for number, begin, length, data in islice(blocks, at, None):
+            block = begin // BLOCK_SIZE
+            info = out.get(base + block) if number == index else None
+            if info is None or info.serial != serial or data is None:
+                break
+            if info.info != (index, begin, length) or len(requests[block]) > 1:
+                break
+            if in_place:
+                in_place = False
+                self._active.unclaim(link)
+            else:
+                if buffer is None:
+                    buffer = piece.view(0)
+                buffer[begin : begin + length] = data
+            del out[base + block], requests[block]
+            senders[block] = ordinal
+            received |= 1 << block
+            serial += 1
+        taken = serial - link.gone_below
+        if not taken:
+            return at, USED
+        link.gone_below = serial
+        piece.received |= received
+        piece.last_activity = now
+        return at + taken, self._note_run(link, piece, taken, fresh, now)
+
+    def _note_run(
+        self, link: LinkRequests, piece: ActivePiece, taken: int, fresh: bool, now: float
+    ) -> Outcome:
+        self._note_progress(link, taken, fresh, now)
+        if fresh:
+            self._asking.touch(link)
+        if piece.received | piece.free != piece.all_blocks:
+            return USED
+        return self._outcome(piece, 0, ())  # which block it was matters to longer pieces only
 
     def open_block(
         self, link: LinkRequests, index: int, begin: int, length: int
@@ -135,3 +199,9 @@ class Arrivals:
         active.disown(piece)
         active.refresh(piece)
         return Outcome(piece, duplicates)
+
+
+def _is_open_to(piece: ActivePiece, link: LinkRequests, begin: int) -> bool:
+    """Whether nobody is writing into the piece, or ``link`` alone, the block at ``begin``."""
+    claims = piece.claims
+    return not claims or (len(claims) == 1 and link.claim == (piece, begin // BLOCK_SIZE))
