@@ -11,6 +11,7 @@ import sys
 import anyio
 import pytest
 
+from transports import cli
 from transports.cli import runner
 from transports.cli.failures import INTERRUPTED, CommandFailed
 
@@ -58,15 +59,19 @@ def nothing() -> None:
     return None
 
 
-def test_the_garbage_collector_is_as_it_was_when_the_command_is_over():
+def test_the_garbage_collector_is_as_it_was_when_a_command_is_over(monkeypatch):
     before, during = gc.get_threshold(), []
 
     async def work() -> int:
-        during.append(gc.get_threshold())
+        during.append((gc.get_threshold(), gc.get_freeze_count() > 0))
         return 0
 
-    runner.run_async(work, backend="asyncio", on_signal=nothing, on_abort=nothing)
-    assert during == [runner.GC_THRESHOLDS]
+    def run(argv: object) -> int:
+        return runner.run_async(work, backend="asyncio", on_signal=nothing, on_abort=nothing)
+
+    monkeypatch.setattr("transports.cli.app.run", run)
+    assert cli.main([]) == 0
+    assert during == [(cli.GC_THRESHOLDS, True)]
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
 

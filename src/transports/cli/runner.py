@@ -5,19 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 
 import anyio
 from anyio.abc import TaskStatus
 
 from .failures import INTERRUPTED, CommandFailed
-
-GC_THRESHOLDS = (20_000, 20, 50)
-"""Objects made before the collector looks at them, and how often it looks at older ones
-(Python: 700, 10, 10).  What a transfer makes, some hundred requests at a time, goes without
-its help; looking at all of it again and again took 4 % of a download."""
 
 Work = Callable[[], Awaitable[int]]
 Callback = Callable[[], None]
@@ -34,22 +28,12 @@ def run_async(work: Work, *, backend: str, on_signal: Callback, on_abort: Callba
     if find_spec(backend) is None:
         raise CommandFailed(f"{backend} is not installed: pip install {backend}")
     options = _loop_options(backend)
-    with _seldom_collected():
+    gc.freeze()  # what is loaded now stays for good
+    try:
         return anyio.run(
             _guarded, work, on_signal, on_abort, backend=backend, backend_options=options
         )
-
-
-@contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Let the garbage collector look less often, and never at what is loaded already."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    try:
-        yield
     finally:
-        gc.set_threshold(*before)
         gc.unfreeze()
 
 
