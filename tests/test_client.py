@@ -490,6 +490,34 @@ async def test_every_reader_gets_every_report_until_the_client_closes(make):
     assert [event async for event in client.events()] == []
 
 
+async def test_reports_that_do_not_hurry_come_in_their_place_and_wake_nobody():
+    stream = subscription.EventStream(backlog=8, unhurried=(int,))
+    heard: list[object] = []
+
+    async def read() -> None:
+        async for report in stream:
+            heard.append(report)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        for number in range(4):
+            stream.push(number)
+        await anyio.wait_all_tasks_blocked()
+        assert heard == []
+        stream.push("now")
+        await anyio.wait_all_tasks_blocked()
+        assert heard == [0, 1, 2, 3, "now"]
+        for number in range(5):
+            stream.push(number)
+        await anyio.wait_all_tasks_blocked()
+        assert heard[5:] == [0, 1, 2, 3, 4], "half the backlog is full"
+        stream.push(5)
+        stream.close()
+    assert heard[10:] == [5]
+    assert stream.lost == 0
+
+
 async def test_a_slow_reader_loses_the_oldest_and_knows_it():
     stream = subscription.EventStream(backlog=3)
     for number in range(5):

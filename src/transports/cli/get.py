@@ -143,6 +143,7 @@ class Fetch:
         """Download, and seed if asked to; returns OK, or raises what stopped it."""
         import anyio
 
+        from torrent_core.actions import PieceVerified
         from transports.client import Client
 
         from . import watch
@@ -151,7 +152,7 @@ class Fetch:
             Client(self._folder, self._port, trace=self._trace) as client,
             anyio.create_task_group() as showing,
         ):
-            reports = client.events()
+            reports = client.events(unhurried=(PieceVerified,))
             torrent = self._torrent = await client.add(self._metainfo)
             showing.start_soon(watch.show_reports, reports, torrent, self._screen, self._narrator)
             self._started(client.port)

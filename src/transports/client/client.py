@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -37,7 +37,7 @@ from ..tcp.sockets import close_listeners, describe, local_port, open_listeners
 from .dials import DialWatch
 from .handle import TorrentHandle
 from .source import PathName, load
-from .subscription import EventStream, Subscriptions
+from .subscription import ClientReport, EventStream, Subscriptions
 
 if TYPE_CHECKING:
     from ..tracefile import Recording
@@ -101,10 +101,13 @@ class Client:
         """Every torrent of this client, oldest first."""
         return list(self._torrents.values())
 
-    def events(self) -> EventStream:
+    def events(self, *, unhurried: Collection[type[ClientReport]] = ()) -> EventStream:
         """The core's reports from now on, and ``PeerUnreachable`` for each dial that failed;
-        ends with the client.  Any number may listen."""
-        return self._subscriptions.open()
+        ends with the client.  Any number may listen.
+
+        Reports of ``unhurried`` kinds are there in their place, but wake nobody: a reader who
+        counts pieces with the next report of another kind need not be woken for each."""
+        return self._subscriptions.open(unhurried)
 
     async def add(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from collections.abc import Collection
 from typing import TypeAlias
 
 import anyio
@@ -21,12 +22,20 @@ ClientReport: TypeAlias = Report | PeerUnreachable
 
 
 class EventStream:
-    """An endless ``async for`` over reports, until the client closes.  One reader each."""
+    """An endless ``async for`` over reports, until the client closes.  One reader each.
 
-    def __init__(self, backlog: int = EVENT_BACKLOG) -> None:
+    Reports of ``unhurried`` kinds wake nobody: they come with the next one that does, or when
+    half of the backlog is full.
+    """
+
+    def __init__(
+        self, backlog: int = EVENT_BACKLOG, unhurried: Collection[type[ClientReport]] = ()
+    ) -> None:
         self.lost = 0
         """Reports that this reader was too slow for."""
         self._queue: deque[ClientReport] = deque(maxlen=backlog)
+        self._unhurried = frozenset(unhurried)
+        self._patience = backlog // 2
         self._wake = anyio.Event()
         self._closed = False
 
@@ -34,7 +43,8 @@ class EventStream:
         """Add a report, in place of the oldest where the backlog is full."""
         self.lost += len(self._queue) == self._queue.maxlen
         self._queue.append(report)
-        self._wake.set()
+        if type(report) not in self._unhurried or len(self._queue) > self._patience:
+            self._wake.set()
 
     def close(self) -> None:
         """Let the reader finish what is queued, then end."""
@@ -60,9 +70,9 @@ class Subscriptions:
         self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
         self._closed = False
 
-    def open(self) -> EventStream:
+    def open(self, unhurried: Collection[type[ClientReport]] = ()) -> EventStream:
         """A stream of the reports from now on; it ends by being let go of."""
-        stream = EventStream()
+        stream = EventStream(unhurried=unhurried)
         if self._closed:
             stream.close()
         self._streams.add(stream)
