@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pieces_kit import Swarm
-from torrent_core.limits import MAX_LINKS_REVIEWED
+from pieces_kit import TORRENT, Swarm
+from torrent_core.limits import BLOCK_SIZE, MAX_LINKS_REVIEWED
+from torrent_core.pieces import PiecePicker
 from torrent_core.pieces.waiting import Waiting
 
 SETS = st.integers(0, 255)
@@ -94,3 +95,27 @@ def test_what_comes_free_may_go_to_a_busy_link_that_has_it() -> None:
     lost = leaver.live
     swarm.leave(leaver)
     assert set(lost) <= set(busy[1].live)
+
+
+def test_while_memory_is_short_nobody_looks_which_piece_would_be_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    swarm = Swarm(8, 4, memory=4 * 4 * BLOCK_SIZE)
+    for _ in range(8):
+        swarm.join()
+    looks: list[int] = []
+    monkeypatch.setattr(PiecePicker, "pick", lambda _, usable, _hints: looks.append(usable))
+    late = swarm.join()
+    assert (late.live, looks) == ([], [])
+    assert swarm.budget.take_waiting() == []
+    swarm.budget.give(0)
+    assert swarm.budget.take_waiting() == [TORRENT]  # told, like one that was refused
+
+
+@pytest.mark.parametrize("room", [3, 4, 5])
+def test_a_short_last_piece_is_begun_where_no_other_has_room(room: int) -> None:
+    swarm = Swarm(8, 8, cut=4 * BLOCK_SIZE, memory=(4 * 8 + room) * BLOCK_SIZE)
+    first = [swarm.join(0b1111) for _ in range(4)]
+    late = swarm.join(0b1000_0000)
+    assert len({info.piece for peer in first for info in peer.live}) == 4
+    assert {info.piece for info in late.live} == ({7} if room >= 4 else set())

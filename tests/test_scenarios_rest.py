@@ -23,6 +23,7 @@ from torrent_core.actions import Action
 from torrent_core.budget import Budget
 from torrent_core.limits import (
     HANDSHAKE_TIMEOUT,
+    HAVE_DELAY,
     IDLE_TIMEOUT,
     KEEPALIVE_INTERVAL,
     MAX_BUFFERED_BYTES,
@@ -80,20 +81,32 @@ def counted_calls() -> Iterator[list[int]]:
 class Crowd:
     """A torrent with many links to seeds that have unchoked it, driven by hand."""
 
-    def __init__(self, pieces: int, links: int, memory: int = MAX_BUFFERED_BYTES) -> None:
+    def __init__(
+        self,
+        pieces: int,
+        links: int,
+        memory: int = MAX_BUFFERED_BYTES,
+        says: wire.Message = wire.HaveAll(),  # noqa: B008 - a value
+    ) -> None:
         builder = TorrentBuilder(
             "p", [(("p",), pieces * BLOCK)], single_file=True, piece_length=BLOCK
         )
         self.meta = builder.build(bytes(20 * pieces))
         budgets = Budgets(memory=Budget(memory))
         self.torrent = Torrent(self.meta, peer_id=OURS, random=Random(1), budgets=budgets)
-        self.asked: dict[int, list[BlockInfo]] = {number: [] for number in range(links)}
+        self.asked: dict[int, list[BlockInfo]] = {}
         self.feed(ev.StartTorrent(self.meta.info_hash))
-        have = wire.encode(wire.HaveAll()) + wire.encode(wire.Unchoke())
         for number in range(links):
-            self.feed(ev.LinkOpened(number, Address(f"10.0.{number >> 8}.{number & 255}", 1)))
-            shake = Handshake(self.meta.info_hash, b"-PY0000-%012d" % number, bytes(7) + b"\4")
-            self.feed(ev.BytesReceived(number, encode_handshake(shake) + have))
+            self.join(number, says)
+
+    def join(self, number: int, says: wire.Message) -> int:
+        """A link comes that says so of its pieces, and unchokes us."""
+        self.asked[number] = []
+        self.feed(ev.LinkOpened(number, Address(f"10.0.{number >> 8}.{number & 255}", 1)))
+        shake = Handshake(self.meta.info_hash, b"-PY0000-%012d" % number, bytes(7) + b"\4")
+        have = wire.encode(says) + wire.encode(wire.Unchoke())
+        self.feed(ev.BytesReceived(number, encode_handshake(shake) + have))
+        return number
 
     def feed(self, event: ev.Event) -> None:
         """Hand an event over, and every answer that storage and sockets owe."""
@@ -154,6 +167,24 @@ def test_scenario_08_the_cost_of_an_event_is_flat(
     few, many = Crowd(*small).costs(), Crowd(*large).costs()
     for kind, cost in few.items():
         assert many[kind] <= factor * cost, (kind, few, many)
+
+
+@pytest.mark.parametrize("says", [wire.HaveAll(), wire.HaveNone()])
+def test_scenario_08_what_became_ours_costs_each_link_a_message_at_most(
+    says: wire.Message,
+) -> None:
+    """No link is looked at for work because something became ours."""
+    crowd = Crowd(600, 200, says=says)
+    seed = crowd.join(200, wire.HaveAll())
+    for _ in range(20):
+        block = crowd.asked[seed].pop(0)
+        crowd.feed(ev.BytesReceived(seed, wire.encode(wire.Piece(*block[:2], bytes(BLOCK)))))
+    with counted_calls() as calls:
+        told = crowd.torrent.handle(ev.Tick(), 1.0 + HAVE_DELAY)
+    told = [action for action in told if isinstance(action, act.Send)]
+    assert len(told) == (0 if says == wire.HaveAll() else 200)
+    assert {len(send.data) for send in told} <= {20 * 9}
+    assert calls[0] <= 200 * (12 if told == [] else 40)
 
 
 # --- 21, 22: what a peer has, to the bit ----------------------------------------------------------

@@ -167,6 +167,11 @@ class PeerConnection:
         indices = self._existing(indices)
         self._outbox.put(wire.encode_haves(indices))
 
+    def have_encoded(self, haves: bytes) -> None:
+        """The same, of HAVEs encoded once for many links, for pieces that exist."""
+        self._require(Group.BASE)
+        self._outbox.put(haves)
+
     def set_interested(self, interested: bool) -> None:
         """BEP 3, interested and not interested."""
         self._require(Group.BASE)

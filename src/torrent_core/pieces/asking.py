@@ -300,6 +300,8 @@ class Asking:
         active = self._active
         dry = active.dry & usable
         if not dry:
+            if active.refuses(usable & self._picker.candidates):
+                return None  # with many links that is the rule, and a pick is dear
             index = self._picker.pick(usable, link.state.suggested)
             return None if index is None else active.get_or_create(index, now)
         piece = link.current

@@ -102,6 +102,17 @@ class ActivePieceManager:
             self._activate(piece)
         return piece
 
+    def refuses(self, pieces: int) -> bool:
+        """Whether ``get_or_create`` would make none of this set, for lack of memory; as there,
+        the owner is then told when there is some."""
+        if not pieces or self.memory.has_room:
+            return False
+        last = self._geometry.piece_count - 1
+        if pieces >> last & 1 and self.memory.has_room_for(self._geometry.piece_size(last)):
+            return False  # it may be shorter than all others
+        self.memory.wait()
+        return True
+
     def restore(self, index: int, blocks: int, now: float) -> None:
         """Go on with a piece of which these blocks lie in the files since an earlier run.
 

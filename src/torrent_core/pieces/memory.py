@@ -47,7 +47,15 @@ class PieceMemory:
     @property
     def has_room(self) -> bool:
         """Whether one more segment of the usual length would be let in."""
-        return self.segments < MIN_SEGMENTS or self.segment_size <= self.budget.room
+        return self.has_room_for(self.segment_size)
+
+    def has_room_for(self, length: int) -> bool:
+        """The same of a piece of ``length`` bytes."""
+        return self.segments < MIN_SEGMENTS or min(length, self.segment_size) <= self.budget.room
+
+    def wait(self) -> None:
+        """The owner is to be told when there is room."""
+        self.budget.wait(self._owner)
 
     @property
     def is_short(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..actions import BlocksReassigned, BlocksReleased
+from ..bitfield import without
 from ..limits import MAX_UNSOLICITED_BLOCKS
 from ..linkstate import LinkState
 from ..peer.events import BlocksReceived, PiecesGained, RequestRejected
@@ -78,8 +79,11 @@ class Downloads:
 
     def gained(self, link: TorrentLink, event: PiecesGained) -> None:
         """The peer has more pieces than it said before."""
-        self._context.scheduler.gained(link.requests, event.pieces)
-        if event.pieces & self._context.missing:
+        context = self._context
+        context.scheduler.gained(link.requests, event.pieces)
+        if link.state.am_interested:
+            return
+        if without(event.pieces & context.wanted, context.verified.bitfield):
             link.wire.peer.set_interested(True)
 
     def link_lost(self, link: TorrentLink) -> None:
@@ -89,13 +93,20 @@ class Downloads:
     # --- Wanting -----------------------------------------------------------------------
 
     def review_interest(self) -> None:
-        """What we want has changed: say so to each link whose pieces that touches."""
+        """What we miss has changed: say so to each link whose pieces that touches."""
         missing = self._context.missing
         for link in self.links.active:
             if link.is_open:
-                link.wire.peer.set_interested(bool(link.state.pieces & missing))
+                interested = bool(link.state.pieces & missing)
+                if interested is not link.state.am_interested:
+                    link.wire.peer.set_interested(interested)
+                    self.links.touch(link)
+
+    def review_work(self) -> None:
+        """Other pieces are wanted: every link may have something to do."""
+        for link in self.links.active:
+            if link.is_open:
                 self._context.scheduler.touch(link.requests)
-                self.links.touch(link)
 
     def abandon(self, index: int) -> None:
         """Piece ``index`` is not wanted any longer."""

@@ -26,6 +26,7 @@ from ..types import Address, BlockInfo, CloseReason, Identity, LinkId
 from ..wire import extended
 from ..wire.fast import allowed_fast_set
 from .context import Context
+from .news import News
 
 
 @attrs.define(eq=False)
@@ -243,13 +244,14 @@ class Links:
 
     def announce(self, pieces: list[int]) -> None:
         """Say HAVE to every link that does not have the piece itself."""
-        news = sum(1 << index for index in pieces)
+        news = News(pieces)
         for link in self._links:
             if link.is_open:
-                theirs = link.state.pieces
-                link.told |= news
-                link.wire.peer.have([index for index in pieces if not theirs >> index & 1])
-                self.touch(link)
+                link.told |= news.pieces
+                haves = news.haves_for(link.state.pieces)
+                if haves:
+                    link.wire.peer.have_encoded(haves)
+                    self.touch(link)
 
     def announce_checked(self) -> None:
         """A check has found pieces since some hands were shaken."""

@@ -82,6 +82,7 @@ class Running:
         self._abandon(~context.wanted)
         self.checking.create_wanted()
         self._downloads.review_interest()
+        self._downloads.review_work()
         if context.missing:
             context.enter(TorrentState.DOWNLOADING)
         elif context.state is TorrentState.DOWNLOADING:
@@ -110,6 +111,7 @@ class Running:
         if context.missing:
             context.enter(TorrentState.DOWNLOADING)
             self._downloads.review_interest()
+            self._downloads.review_work()
         else:
             self._complete()
         self._saving.progressed()
@@ -136,12 +138,12 @@ class Running:
         """Say HAVE for what became ours, and see who is of no more use to us, or we to him."""
         self._announcing.flush()
         self._downloads.review_interest()
-        for link in self._links.active:
-            self.close_if_both_seed(link)
+        if self._context.verified.is_complete:
+            for link in self._links.active:
+                self.close_if_both_seed(link)
 
     def close_if_both_seed(self, link: TorrentLink) -> None:
         """Neither side wants anything: the link is better closed."""
         context = self._context
-        all_pieces = context.metainfo.geometry.all_pieces
-        if context.verified.is_complete and link.state.pieces == all_pieces:
+        if link.state.pieces == context.verified.bitfield and context.verified.is_complete:
             self._close(link, CloseReason.BOTH_SEEDS)
