@@ -33,6 +33,7 @@ ALLOWED = {
     "functools",
     "hashlib",
     "heapq",
+    "importlib",
     "ipaddress",
     "itertools",
     "math",
@@ -137,8 +138,12 @@ def test_the_base_installation_needs_attrs_alone() -> None:
     assert [need.split(">")[0] for need in PROJECT["dependencies"]] == ["attrs"]
 
 
-def _loaded_by(module: str) -> set[str]:
-    script = f"import sys, {module}; print(*sorted({{m.split('.')[0] for m in sys.modules}}))"
+def _loaded_by(module: str, *, depth: int = 1) -> set[str]:
+    """The names of what one import has loaded, cut to so many parts."""
+    script = (
+        f"import sys, {module}; "
+        f"print(*sorted({{'.'.join(m.split('.')[:{depth}]) for m in sys.modules}}))"
+    )
     run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
@@ -147,7 +152,30 @@ def _loaded_by(module: str) -> set[str]:
 
 def test_importing_the_core_loads_no_event_loop_and_no_transport() -> None:
     barred = {"asyncio", "anyio", "trio", "socket", "ssl", "transports", "click", "rich"}
-    assert _loaded_by("torrent_core") & barred == set()
+    assert _loaded_by("torrent_core.session, torrent_core.trace") & barred == set()
+
+
+def test_importing_the_package_loads_none_of_its_modules_and_nothing_that_is_installed() -> None:
+    loaded = _loaded_by("torrent_core", depth=2)
+    assert [name for name in loaded if name.startswith("torrent_core.")] == []
+    assert loaded & {"attr", "attrs", "inspect"} == set()
+
+
+def test_reading_a_torrent_file_loads_no_machine() -> None:
+    loaded = _loaded_by("torrent_core; torrent_core.parse_torrent", depth=2)
+    own = {name for name in loaded if name.startswith("torrent_core.")}
+    assert "torrent_core.metainfo" in own
+    assert (
+        own & {f"torrent_core.{name}" for name in ("session", "torrent", "peer", "wire")} == set()
+    )
+
+
+def test_names_and_modules_of_the_core_are_there_when_they_are_asked_for() -> None:
+    assert torrent_core.Session is importlib.import_module("torrent_core.session").Session
+    assert torrent_core.__getattr__("limits") is importlib.import_module("torrent_core.limits")
+    assert {"Session", "events", "__version__"} <= set(dir(torrent_core))
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = torrent_core.Nothing
 
 
 def test_importing_the_kit_for_tests_needs_nothing_to_be_installed() -> None:

@@ -2,30 +2,64 @@
 
 Start with ``Session`` (several torrents) or ``Torrent`` (one); ``torrent_core.events`` is
 what they take, ``torrent_core.actions`` what they want done.
+
+A name, or a module of this package, is imported when it is first asked for: who only reads a
+torrent file does not wait for the machines.
 """
 
-from .accounts import Account, Entry, Explanation, Explanations
-from .actions import Action
-from .deadlines import Deadline
-from .errors import (
-    BencodeError,
-    InvalidData,
-    LocalDiscoveryError,
-    LocalProtocolError,
-    MetainfoError,
-    ResumeError,
-    TorrentCoreError,
-    TraceError,
-    WireError,
-)
-from .events import Event
-from .metainfo import FileEntry, Metainfo, parse_torrent
-from .pieces import ActivePieceConfig
-from .session import Session, SessionConfig
-from .torrent import PeerStatus, Torrent, TorrentConfig, TorrentStatus
-from .types import Address, RandomSource, TorrentState
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .accounts import Account, Entry, Explanation, Explanations
+    from .actions import Action
+    from .deadlines import Deadline
+    from .errors import (
+        BencodeError,
+        InvalidData,
+        LocalDiscoveryError,
+        LocalProtocolError,
+        MetainfoError,
+        ResumeError,
+        TorrentCoreError,
+        TraceError,
+        WireError,
+    )
+    from .events import Event
+    from .metainfo import FileEntry, Metainfo, parse_torrent
+    from .pieces import ActivePieceConfig
+    from .session import Session, SessionConfig
+    from .torrent import PeerStatus, Torrent, TorrentConfig, TorrentStatus
+    from .types import Address, RandomSource, TorrentState
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "accounts": ("Account", "Entry", "Explanation", "Explanations"),
+    "actions": ("Action",),
+    "deadlines": ("Deadline",),
+    "errors": (
+        "BencodeError",
+        "InvalidData",
+        "LocalDiscoveryError",
+        "LocalProtocolError",
+        "MetainfoError",
+        "ResumeError",
+        "TorrentCoreError",
+        "TraceError",
+        "WireError",
+    ),
+    "events": ("Event",),
+    "limits": (),
+    "metainfo": ("FileEntry", "Metainfo", "parse_torrent"),
+    "pieces": ("ActivePieceConfig",),
+    "session": ("Session", "SessionConfig"),
+    "torrent": ("PeerStatus", "Torrent", "TorrentConfig", "TorrentStatus"),
+    "types": ("Address", "RandomSource", "TorrentState"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Account",
@@ -58,3 +92,17 @@ __all__ = [
     "WireError",
     "parse_torrent",
 ]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is not None:
+        value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+        return value
+    if name in _HOMES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_HOMES})
