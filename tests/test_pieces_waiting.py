@@ -119,3 +119,16 @@ def test_a_short_last_piece_is_begun_where_no_other_has_room(room: int) -> None:
     late = swarm.join(0b1000_0000)
     assert len({info.piece for peer in first for info in peer.live}) == 4
     assert {info.piece for info in late.live} == ({7} if room >= 4 else set())
+
+
+def test_a_link_that_chokes_us_is_not_looked_at_for_what_it_gains() -> None:
+    swarm = Swarm(4, 4)
+    peer = swarm.join(0, choking=True, fast=True)
+    peer.state.allowed_fast = 0b0010
+    for gained, asked in ((0b0001, None), (0b0010, 1)):
+        peer.state.pieces |= gained
+        swarm.scheduler.gained(peer.book, gained)
+        dirty = swarm.scheduler.next_dirty()
+        assert dirty is (None if asked is None else peer.book)
+    swarm.settle()
+    assert {info.piece for info in peer.live} == {1}

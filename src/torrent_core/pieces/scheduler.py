@@ -84,7 +84,8 @@ class RequestScheduler:
     def gained(self, link: LinkRequests, pieces: int) -> None:
         """The peer has these pieces in addition (already in its ``LinkState``)."""
         self.picker.availability.gain(link.state.ordinal, pieces, link.state.pieces)
-        self.touch(link)
+        if link.answers & pieces:  # of one that chokes us it is nothing to ask for
+            self.touch(link)
 
     def choked(self, link: LinkRequests) -> Released:
         """The peer chokes us.  Without BEP 6 it drops all requests, though blocks may be on
