@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from time import perf_counter, thread_time
 
-from torrent_core import actions, events
+from torrent_core import Session, actions, events
 from torrent_core.bitfield import to_wire
 from torrent_core.limits import BLOCK_SIZE
 from torrent_core.metainfo import Metainfo, TorrentBuilder
@@ -69,21 +69,29 @@ def random_half(rng: random.Random, pieces: int) -> bytes:
 class Rig:
     """A torrent that has been started, and what its links were asked for."""
 
-    def __init__(self, metainfo: Metainfo, *, traced: bool = False) -> None:
+    def __init__(
+        self, metainfo: Metainfo, *, traced: bool = False, session: Session | None = None
+    ) -> None:
+        """With a ``session``, the torrent is one of those in it."""
         self.metainfo = metainfo
         rng = random.Random(1)
-        self.torrent: Machine = (
-            Recorder(TorrentSetup(metainfo, PEER_ID), rng, _throw_away)
-            if traced
-            else Torrent(metainfo, peer_id=PEER_ID, random=rng)
-        )
+        self.torrent: Machine
+        if session is not None:
+            self.torrent = session
+        elif traced:
+            self.torrent = Recorder(TorrentSetup(metainfo, PEER_ID), rng, _throw_away)
+        else:
+            self.torrent = Torrent(metainfo, peer_id=PEER_ID, random=rng)
         self.now = 0.0
         self.spent = 0.0
         """Seconds inside the torrent so far."""
         self.done = False
         self._asked: dict[int, deque[bytes]] = {}  # REQUEST fields not answered yet
         self._streams: dict[int, bytearray] = {}
-        self.feed(events.StartTorrent(metainfo.info_hash))
+        if session is not None:
+            self.feed(events.AddTorrent(metainfo))
+        else:
+            self.feed(events.StartTorrent(metainfo.info_hash))
 
     # --- Events and answers ------------------------------------------------------------------
 
