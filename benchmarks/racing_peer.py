@@ -5,8 +5,8 @@
     python benchmarks/racing_peer.py fetch TORRENT FOLDER AT...   from the peers at these places
 
 AT is PORT, on 127.0.0.1, or HOST:PORT.  Plain TCP, no discovery, no limits.  ``seed`` says
-``complete`` once it serves, and ends when its input does; ``fetch`` ends once everything is
-there.
+``complete`` once it serves, dials whatever AT its input names, and ends when that does;
+``fetch`` ends once everything is there.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ GENEROUS: dict[str, Any] = {
     "unchoke_slots_limit": -1,
     "send_buffer_watermark": 8 * 1024 * 1024,
     "max_allowed_in_request_queue": 5000,
+    "min_reconnect_time": 1,
 }
 """For the seeds: the race is not to be decided by how they ration."""
 
@@ -67,12 +68,16 @@ def place(text: str) -> tuple[str, int]:
 
 
 def seed(torrent: str, folder: str, places: list[tuple[str, int]]) -> None:
-    """Serve until the input ends."""
+    """Serve until the input ends, and dial the places that it names, one a line."""
     held = [open_session(torrent, folder, at, is_seed=True) for at in places]
     while not all(session.listen_port() for session, _ in held):
         time.sleep(LOOK)
     print("complete", flush=True)
-    sys.stdin.read()
+    for line in sys.stdin:
+        at = place(line.strip())
+        for _, handle in held:
+            if at not in [peer.ip for peer in handle.get_peer_info()]:
+                handle.connect_peer(at)
 
 
 def fetch(torrent: str, folder: str, places: list[tuple[str, int]]) -> None:

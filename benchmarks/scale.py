@@ -262,9 +262,9 @@ def as_tables(found: dict[str, object]) -> str:
     for axis in ("links", "pieces"):
         curves = found[axis]
         assert isinstance(curves, dict)
-        sizes = list(curves["block"])
-        lines += [f"| us an event, by {axis} | " + " | ".join(f"{n:,}" for n in sizes) + " |"]
-        lines += ["|---" * (len(sizes) + 1) + "|"]
+        given = list(curves["block"])
+        lines += [f"| us an event, by {axis} | " + " | ".join(f"{n:,}" for n in given) + " |"]
+        lines += ["|---" * (len(given) + 1) + "|"]
         for name, curve in curves.items():
             lines.append(f"| `{name}` | " + " | ".join(f"{v:.1f}" for v in curve.values()) + " |")
         lines.append("")
