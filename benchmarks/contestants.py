@@ -34,6 +34,8 @@ class Lane(NamedTuple):
     """An empty folder for what else it keeps."""
     tracker: str
     """URL of one that names the seeds; empty for a seed."""
+    port: int = 0
+    """Where a client listens that must be dialled to fetch."""
 
     @property
     def done(self) -> Path:
@@ -48,8 +50,8 @@ class Contestant(NamedTuple):
     seed: Callable[[Lane], list[str]] | None
     ready: str = r"\bcomplete\b"
     """What is in the line that a seed says once it serves."""
-    port: int = 0
-    """Where a client listens that must be dialled to fetch; 0: it dials."""
+    is_dialled: bool = False
+    """Whether it must be dialled to fetch."""
     program: str = sys.executable
 
     @property
@@ -107,10 +109,6 @@ def _aria2_seeds(lane: Lane) -> list[str]:
     return _aria2(lane, seed_ratio="0.0", check_integrity="true", listen_port=str(lane.ports[0]))
 
 
-TRANSMISSION_PORT = 51_413
-"""Where Transmission listens while it fetches: its usual one."""
-
-
 def _transmission(lane: Lane, port: int) -> list[str]:
     config, watch, script = lane.own / "config", lane.own / "watch", lane.own / "script"
     config.mkdir()
@@ -144,10 +142,10 @@ CONTESTANTS = {
         _aria2_fetches, _aria2_seeds, ready="listening on TCP port", program="aria2c"
     ),
     "transmission": Contestant(
-        lambda lane: _transmission(lane, TRANSMISSION_PORT),
+        lambda lane: _transmission(lane, lane.port),
         lambda lane: _transmission(lane, lane.ports[0]),
         ready="Verification is done",
-        port=TRANSMISSION_PORT,
+        is_dialled=True,
         program="transmission-daemon",
     ),
 }

@@ -39,7 +39,6 @@ GENEROUS: dict[str, Any] = {
     "unchoke_slots_limit": -1,
     "send_buffer_watermark": 8 * 1024 * 1024,
     "max_allowed_in_request_queue": 5000,
-    "min_reconnect_time": 1,
 }
 """For the seeds: the race is not to be decided by how they ration."""
 
@@ -74,10 +73,8 @@ def seed(torrent: str, folder: str, places: list[tuple[str, int]]) -> None:
         time.sleep(LOOK)
     print("complete", flush=True)
     for line in sys.stdin:
-        at = place(line.strip())
         for _, handle in held:
-            if at not in [peer.ip for peer in handle.get_peer_info()]:
-                handle.connect_peer(at)
+            handle.connect_peer(place(line.strip()))
 
 
 def fetch(torrent: str, folder: str, places: list[tuple[str, int]]) -> None:

@@ -27,7 +27,7 @@ class Seeding:
         self.pid = process.pid
 
     def dial(self, port: int) -> None:
-        """Have it dial a client that must be dialled; again and again does no harm."""
+        """Have it dial a client that must be dialled."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{port}\n")
         self._process.stdin.flush()
@@ -79,6 +79,12 @@ def free_ports(count: int) -> list[int]:
     for one in held:
         one.close()
     return ports
+
+
+def is_listening(port: int) -> bool:
+    """Whether somebody listens there now."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
 
 
 @contextmanager

@@ -49,11 +49,9 @@ from laps import (
     run_to_end,
     workplace,
 )
-from seeds import Seeding, free_ports, serving, tracking
+from seeds import Seeding, free_ports, is_listening, serving, tracking
 
 BASE, OURS = "libtorrent", "torrent-core"
-DIAL_EVERY = 0.25
-"""Seconds between two dials of a client that must be dialled."""
 
 
 class Track(Course):
@@ -67,7 +65,8 @@ class Track(Course):
     def lane(self, folder: Path, tracker: str = "") -> Lane:
         """What a client is given, with an empty folder of its own."""
         own = Path(tempfile.mkdtemp(prefix="own-", dir=self._base))
-        return Lane(self.torrent, folder, self.ports, own, tracker)
+        (port,) = free_ports(1)
+        return Lane(self.torrent, folder, self.ports, own, tracker, port)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -83,27 +82,24 @@ def fetched(side: Contestant, lane: Lane, seed: Seeding, limit: float) -> Lap:
     """Fetch from the seeds that are up; the time of the whole process."""
     assert side.fetch is not None
     argv = side.fetch(lane)
-    if not side.port:
-        return run_to_end(argv, limit)
-    return _dialled(argv, side.port, lane.done, seed, limit)
+    return _dialled(argv, lane, seed, limit) if side.is_dialled else run_to_end(argv, limit)
 
 
-def _dialled(argv: list[str], port: int, done: Path, seed: Seeding, limit: float) -> Lap:
+def _dialled(argv: list[str], lane: Lane, seed: Seeding, limit: float) -> Lap:
     """The lap of a client that must be dialled and goes on when it has everything: its
     processor time is that of its end as well."""
     start = time.perf_counter()
     process = subprocess.Popen(
         argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=as_installed()
     )
-    dialled = 0.0
+    is_dialled = False
     try:
-        while not done.exists():
-            wall = time.perf_counter() - start
-            if wall > limit:
+        while not lane.done.exists():
+            if time.perf_counter() - start > limit:
                 raise TooLong(f"not done after {limit:g} s: {argv[0]}")
-            if wall >= dialled:
-                seed.dial(port)
-                dialled = wall + DIAL_EVERY
+            if not is_dialled and is_listening(lane.port):
+                seed.dial(lane.port)
+                is_dialled = True
             time.sleep(LOOK)
         wall, peak = time.perf_counter() - start, peak_mib(process.pid)
     finally:
