@@ -14,7 +14,9 @@ from torrent_core.candidates.priority import crc32c
 from torrent_core.limits import EXTERNAL_ADDRESS_VOTES, MAX_EXTERNAL_VOTERS
 from torrent_core.types import Address
 
-hosts = st.ip_addresses(v=4).map(str) | st.ip_addresses(v=6).map(str)
+hosts = st.ip_addresses(v=4).map(str) | (
+    st.ip_addresses(v=6).filter(lambda host: host.ipv4_mapped is None).map(str)
+)
 ports = st.integers(1, 65535)
 addresses = st.builds(Address, hosts, ports)
 
@@ -89,6 +91,14 @@ def test_addresses_are_packed_and_unpacked(host: str) -> None:
 def test_other_lengths_are_no_address(data: bytes) -> None:
     with pytest.raises(ValueError, match="address"):
         unpacked(data)
+
+
+def test_ipv4_inside_of_ipv6_is_ipv4() -> None:
+    assert packed("::ffff:8.8.4.4") == bytes([8, 8, 4, 4])
+    assert unpacked(bytes(10) + b"\xff\xff" + bytes([8, 8, 4, 4])) == "8.8.4.4"
+    assert is_local("::ffff:10.0.0.1")
+    assert not is_local("::ffff:8.8.4.4")
+    assert not can_be_dialled(Address("::ffff:0.0.0.0", 1))
 
 
 def test_a_name_is_not_packed_and_not_local() -> None:

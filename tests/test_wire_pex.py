@@ -14,7 +14,9 @@ from torrent_core.wire.pex import Contact, PeerExchange
 
 ports = st.integers(0, 65535)
 fours = st.builds(Address, st.ip_addresses(v=4).map(str), ports)
-sixes = st.builds(Address, st.ip_addresses(v=6).map(str), ports)
+sixes = st.builds(
+    Address, st.ip_addresses(v=6).filter(lambda host: host.ipv4_mapped is None).map(str), ports
+)
 flags = st.integers(0, 255)
 
 
@@ -36,6 +38,13 @@ values = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+def said(value: PeerExchange) -> tuple[set[Contact], set[Address]]:
+    """In whatever order: IPv4 inside of IPv6 goes out as IPv4, which comes first."""
+    return set(value.added), set(value.dropped)
+
+
 KEYS = (b"added", b"added.f", b"added6", b"added6.f", b"dropped", b"dropped6", b"else")
 
 
@@ -59,7 +68,7 @@ def test_arbitrary_bytes_give_a_value_or_a_wire_error(data: bytes, limit: int) -
         message = pex.decode(data, limit)
     except WireError:
         return
-    assert pex.decode(pex.encode(message), limit) == message
+    assert said(pex.decode(pex.encode(message), limit)) == said(message)
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), values))
@@ -89,7 +98,7 @@ def test_a_changed_byte_gives_a_value_or_a_wire_error(
         again = pex.decode(payload, 100)
     except WireError:
         return
-    assert pex.decode(pex.encode(again), 100) == again
+    assert said(pex.decode(pex.encode(again), 100)) == said(again)
 
 
 def test_a_message_by_hand() -> None:

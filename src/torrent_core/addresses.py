@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from .types import Address
 
@@ -13,7 +13,7 @@ def is_local(host: str) -> bool:
     A whole swarm may share one of these: what is done by address does not fit them.
     """
     try:
-        return ip_address(host).is_private
+        return _plain(host).is_private
     except ValueError:
         return False
 
@@ -21,14 +21,21 @@ def is_local(host: str) -> bool:
 def packed(host: str) -> bytes | None:
     """The 4 or 16 bytes of an address, or None if ``host`` is a name."""
     try:
-        return ip_address(host).packed
+        return _plain(host).packed
     except ValueError:
         return None
 
 
 def unpacked(data: bytes) -> str:
     """The address of these 4 or 16 bytes.  Raises ValueError for any other number of them."""
-    return str(ip_address(data))
+    return str(_plain(data))
+
+
+def _plain(host: str | bytes) -> IPv4Address | IPv6Address:
+    """IPv4 inside of IPv6 counts as IPv4: sockets that serve both families write it so."""
+    address = ip_address(host)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
 def can_be_dialled(address: Address) -> bool:
