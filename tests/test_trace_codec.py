@@ -175,3 +175,9 @@ def test_an_unknown_machine_is_an_error() -> None:
 def test_an_unknown_enum_member_is_an_error() -> None:
     with pytest.raises(TraceError, match="no StorageFault has the number 200"):
         codec._KINDS["StorageFault"].read(Cursor(b"\xc8", 0))
+
+
+def test_what_is_neither_yes_nor_no_is_an_error() -> None:
+    assert codec._KINDS["bool"].read(Cursor(b"\x01", 0)) is True
+    with pytest.raises(TraceError, match="2 for yes or no"):
+        codec._KINDS["bool"].read(Cursor(b"\x02", 0))
