@@ -78,6 +78,8 @@ def _beside(target: bytes, random: Random) -> NodeInfo:
 
 def _boast(query: Query, own: NodeInfo, random: Random) -> bytes:
     host = f"33.{random.randrange(256)}.{random.randrange(256)}"
-    peers = [pack_address(Address(f"{host}.{n % 225}", n % 225)) for n in range(PEERS_CLAIMED)]
+    peers: list[bencode.Encodable] = [
+        pack_address(Address(f"{host}.{n % 225}", n % 225)) for n in range(PEERS_CLAIMED)
+    ]
     table: bencode.Encodable = {b"id": own.node_id, b"token": b"liar", b"values": peers}
     return bencode.encode({"t": query.transaction, "y": b"r", "r": table})
