@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from torrent_core.bencode import Value
 from torrent_core.errors import LocalProtocolError
 from torrent_core.types import Address, Family
 from torrent_core.wire import compact
@@ -33,6 +34,32 @@ def test_any_bytes_are_peers_that_can_be(data: bytes, family: Family) -> None:
     for peer in found:
         assert 0 < peer.port <= 0xFFFF
         assert compact.literal(peer.host) is not None
+
+
+fields = st.dictionaries(
+    st.sampled_from([b"ip", b"port", b"peer id"]),
+    st.binary(max_size=40)
+    | st.text(".:019af% \r", max_size=20).map(str.encode)
+    | st.text(max_size=5).map(lambda zone: f"fe80::1%{zone}".encode())
+    | st.integers()
+    | st.lists(st.integers(), max_size=2),
+)
+
+
+@given(st.lists(fields | st.integers() | st.binary(max_size=6), max_size=6))
+def test_any_dictionaries_are_peers_that_can_be(listed: list[Value]) -> None:
+    found = list(compact.from_dictionaries(listed))
+    assert len(found) <= len(listed)
+    for peer in found:
+        assert 0 < peer.port <= 0xFFFF
+        assert peer.host.isascii()
+        assert peer.host.isprintable()
+        assert " " not in peer.host
+
+
+def test_the_zone_of_an_address_is_left_out_whatever_it_says() -> None:
+    listed: list[Value] = [{b"ip": b"fe80::1%x\r\ny", b"port": 1}]
+    assert list(compact.from_dictionaries(listed)) == [Address("fe80::1", 1)]
 
 
 def test_the_layouts_of_bep_23_and_bep_7() -> None:

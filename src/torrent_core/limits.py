@@ -331,8 +331,9 @@ MAX_TRACKERS = 200
 MAX_TRACKER_URL = 2048
 """Characters of a tracker's URL (lt: none; what browsers and servers take)."""
 
-MAX_TRACKER_TOKENS = 100_000
-"""Bencoded values in one such body: the largest answers have some 2,000 (lt: none)."""
+MAX_TRACKER_TOKENS = 20_000
+"""Bencoded values in one such body, dictionary keys included: 2,000 peers in the long form have
+14,000.  It bounds the time that a body takes (lt: none of its own)."""
 
 MAX_TRACKER_TEXT = 256
 """Characters kept of a warning or failure that a tracker words (lt: none)."""
@@ -396,6 +397,7 @@ added in one instant do not announce in one instant ever after (lt: none)."""
 
 STOP_ANNOUNCE_TIMEOUT = 5.0
 """``stopped`` is given up so long after the torrent stopped (lt: stop_tracker_timeout 5)."""
+
 # --- The DHT -----------------------------------------------------------------------------------
 MAX_KRPC_BYTES = 4096
 """Datagrams above this are no packet of the DHT (BEP 32: at least 1,024 must be understood; lt

@@ -85,8 +85,8 @@ def _host(field: Value | None) -> str:
         return ""
     text = field.decode("latin-1")
     address = literal(text)
-    if address is not None:
-        return str(address) if _is_host(address.packed) else ""
+    if address is not None:  # a zone means nothing to others, and may hold any text
+        return str(ip_address(address.packed)) if _is_host(address.packed) else ""
     return text if _NAME_CHARACTERS.issuperset(text) else ""
 
 
