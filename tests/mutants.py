@@ -503,5 +503,46 @@ MUTANTS = (
         "        return candidate.is_gossip\n",
         "test_strangers.py::test_gossip_does_not_displace_anybody_who_has_not_failed",
     ),
+    # --- Trackers -----------------------------------------------------------------------------
+    Mutant(
+        "the min interval of a tracker is ignored",
+        "no tracker is announced to more often than it wants",
+        "torrent_core.trackers.announcer",
+        "        self.earliest = max(self.earliest, now + least)\n",
+        "        self.earliest = max(self.earliest, now + MIN_ANNOUNCE_INTERVAL)\n",
+        "test_trackers.py::test_short_of_peers_it_announces_as_soon_as_the_tracker_allows",
+    ),
+    Mutant(
+        "a thousand torrents announce at once",
+        "an announce storm is spread and bounded",
+        "torrent_core.trackers.desk",
+        "        return self.out + cost <= self._config.max_out\n",
+        "        return self.out + cost > 0\n",
+        "test_tracker_machine.py::test_a_storm_of_torrents_is_spread_and_bounded",
+    ),
+    Mutant(
+        "a dead UDP tracker keeps its place in line",
+        "who is silent does not hold up the rest",
+        "torrent_core.trackers.desk",
+        "            self._udp_places.set(job.serial, now + TRACKER_PATIENCE)\n",
+        "            self._udp_places.set(job.serial, now + 16.0 * TRACKER_PATIENCE)\n",
+        "test_tracker_machine.py::test_a_storm_at_dead_trackers_lets_the_living_be_asked",
+    ),
+    Mutant(
+        "a private torrent asks a second tracker while the first is silent",
+        "one tracker at a time (BEP 27)",
+        "torrent_core.trackers.campaign",
+        "self._trying.job is job and not self._is_private:\n",
+        "self._trying.job is job:\n",
+        "test_trackers.py::test_a_private_torrent_uses_one_tracker_at_a_time",
+    ),
+    Mutant(
+        "a connection id is used for ever",
+        "the examples of BEP 15",
+        "torrent_core.trackers.udp",
+        "            self._expires = now + CONNECTION_LIFE\n",
+        "            self._expires = now + 1000.0 * CONNECTION_LIFE\n",
+        "test_tracker_udp.py::test_announce_times_out_and_the_connection_id_expires",
+    ),
 )
 """Every fault on the list is noticed by the test that it names."""
