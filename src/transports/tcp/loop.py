@@ -23,9 +23,10 @@ from .dialling import connect
 from .link import FLUSH_TIMEOUT
 from .sockets import describe, prepare_socket
 
-RECEIVE_BUFFER = 256 * 1024
-"""Most bytes taken from a socket at once.  Small enough for a processor's cache: each byte
-is written there by the kernel, and read again when it is copied to its piece."""
+RECEIVE_BUFFER = 1024 * 1024
+"""Most bytes taken from a socket at once.  What an input costs besides its blocks is then
+shared by 64 of them; with 256 KiB a download took 16 % more processor time, with 512 KiB 4 %.
+Other links wait for some 2 ms meanwhile."""
 
 SENT_AT_ONCE = 16 * 1024
 """Bytes handed to the kernel of which ``Sent`` is told at once: a block of payload, which
