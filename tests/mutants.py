@@ -190,8 +190,8 @@ MUTANTS = (
         "a HAVE wakes nobody",
         "whatever could feed a link wakes it",
         "torrent_core.pieces.scheduler",
-        "        self.touch(link)\n\n    def choked",
-        "\n    def choked",
+        "            self.touch(link)\n\n    def choked",
+        "            pass\n\n    def choked",
         "test_pieces_order.py::test_a_link_that_gains_a_piece_is_asked_at_once",
     ),
     Mutant(
