@@ -17,6 +17,7 @@ from torrent_core.dht.bloom import filter_of
 from torrent_core.dht.node_id import fits
 from torrent_core.dht.outside import OutsideAddress
 from torrent_core.dht.persist import Saved
+from torrent_core.dht.transactions import Transactions
 from torrent_core.errors import LocalProtocolError
 from torrent_core.events import DatagramReceived, Resolved, Tick
 from torrent_core.types import Address, Family
@@ -589,6 +590,33 @@ def test_time_that_goes_backwards_stands_still() -> None:
     due = bench.dht.due(TORRENT)
     assert due is not None
     assert due.when == bench.now + limits.DHT_SHORT_TIMEOUT
+
+
+def test_a_router_that_is_not_needed_is_kept_for_later() -> None:
+    bench = ready(node(1))
+    bench.keep(bench.dht.add_router("51.1.1.1", 6881, bench.now))
+    assert bench.asked(ROUTER) == []
+
+
+class Stuck:
+    """Dice that show the same twice before they go on."""
+
+    def __init__(self) -> None:
+        self.shown = [7, 7, 8]
+
+    def getrandbits(self, k: int, /) -> int:
+        return self.shown.pop(0)
+
+    def random(self) -> float:
+        return 0.0
+
+
+def test_two_queries_that_are_out_never_have_the_same_transaction() -> None:
+    transactions = Transactions(Stuck())
+    first = transactions.begin(node(1).address, b"", None, 0.0)
+    second = transactions.begin(node(2).address, b"", None, 0.0)
+    assert (first, second) == (b"\0\0\0\7", b"\0\0\0\x08")
+    assert len(transactions) == 2
 
 
 def test_the_well_known_routers_have_names_and_ports() -> None:

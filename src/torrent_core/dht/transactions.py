@@ -86,11 +86,6 @@ class Transactions:
             self._deadlines.set(transaction, pending.lost_at)
         return pending, lost
 
-    def clear(self) -> None:
-        """Wait for nothing any more."""
-        self._pending.clear()
-        self._deadlines = Deadlines()
-
     def _end(self, pending: Pending) -> None:
         del self._pending[pending.transaction]
         self._deadlines.clear(pending.transaction)

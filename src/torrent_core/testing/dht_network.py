@@ -18,7 +18,8 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
+from itertools import count
 from random import Random
 
 from ..actions import Resolve, SaveNodes, SendDatagram
@@ -143,6 +144,7 @@ class DhtNetwork:
         """Datagrams that came to somebody."""
         self._random = Random(seed)
         self._ids = self.clock.ids
+        self._hosts = count(1)
         self._listeners: dict[Address, Callable[[bytes, Address], object]] = {}
         self._known: dict[Family, list[NodeInfo]] = {family: [] for family in Family}
 
@@ -150,16 +152,11 @@ class DhtNetwork:
 
     def new_address(self, family: Family = Family.IPV4) -> Address:
         """A public address that nobody else has."""
-        while True:
-            if family is Family.IPV6:
-                host = str(IPv6Address(0x2A << 120 | self._random.getrandbits(120)))
-            else:
-                host = f"{self._random.randrange(40, 100)}." + ".".join(
-                    str(self._random.randrange(256)) for _ in range(3)
-                )
-            address = Address(host, PORT)
-            if address not in self._listeners:
-                return address
+        # An odd factor maps numbers to numbers, none twice, and scatters them.
+        scattered = next(self._hosts) * 0x9E3779B1
+        if family is Family.IPV6:
+            return Address(str(IPv6Address(0x2A << 120 | scattered % 2**56 << 64 | 7)), PORT)
+        return Address(str(IPv4Address((40 << 24) + scattered % 2**29)), PORT)
 
     def add(
         self,
@@ -193,13 +190,13 @@ class DhtNetwork:
             world.start()
         return world
 
-    def add_many(self, count: int, config: DhtConfig | None = None) -> list[DhtWorld]:
+    def add_many(self, number: int, config: DhtConfig | None = None) -> list[DhtWorld]:
         """So many nodes in the DHT of IPv4."""
-        return [self.add(config) for _ in range(count)]
+        return [self.add(config) for _ in range(number)]
 
-    def add_dead(self, count: int) -> None:
+    def add_dead(self, number: int) -> None:
         """Nodes that others know and that are gone."""
-        for _ in range(count):
+        for _ in range(number):
             address = self.new_address()
             self._listeners[address] = _ignore
             self._known[Family.IPV4].append(NodeInfo(make_id(self._random, address.host), address))
@@ -266,6 +263,10 @@ class DhtNetwork:
         if source is not None:
             self._carry(datagram.data, source, datagram.address)
 
+    def inject(self, data: bytes, source: Address, to: Address) -> None:
+        """Somebody sends this, in whose name he likes."""
+        self._carry(data, source, to)
+
     def _carry(self, data: bytes, source: Address, to: Address) -> None:
         if self._random.random() < self.loss:
             return
@@ -288,11 +289,11 @@ class DhtNetwork:
         """Go on until ``until()``, for ``seconds`` at most; whether ``until()`` was met."""
         return self.clock.run(until, seconds=seconds, steps=STEPS)
 
-    def closest(self, target: bytes, count: int = DHT_K) -> list[NodeInfo]:
+    def closest(self, target: bytes, most: int = DHT_K) -> list[NodeInfo]:
         """Who is closest to ``target`` of all that are or were there."""
         key = number(target)
         nodes = self._known[Family.IPV4]
-        return sorted(nodes, key=lambda info: number(info.node_id) ^ key)[:count]
+        return sorted(nodes, key=lambda info: number(info.node_id) ^ key)[:most]
 
 
 def _ignore(data: bytes, source: Address) -> None:
