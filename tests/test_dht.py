@@ -79,6 +79,18 @@ def test_a_router_is_never_put_into_the_table() -> None:
     assert bench.dht.overlays[Family.IPV4].is_ready
 
 
+def test_ipv4_inside_of_ipv6_is_what_a_socket_of_both_families_calls_ipv4() -> None:
+    bench = Bench(DhtConfig())
+    bench.keep(bench.dht.add_node(Address("::ffff:50.0.1.7", 6881), bench.now))
+    (query,) = bench.asked(Address("50.0.1.7", 6881))
+    answer = Response(query.transaction, Reply(node(1).node_id))
+    bench.receive(answer, Address("::ffff:50.0.1.7", 6881))
+    assert bench.table_size == 1
+    told = NodeInfo(node6(2).node_id, Address("::ffff:50.0.2.7", 6881))
+    bench.reply(node(1), nodes=(), nodes6=(told,))
+    assert not bench.asked(Address("50.0.2.7", 6881))
+
+
 def test_a_literal_router_needs_no_resolver_and_may_come_later() -> None:
     bench = Bench(start=False)
     assert bench.dht.add_router("51.1.1.1", 6881, bench.now) == []

@@ -20,7 +20,7 @@ from ..wire.krpc_values import BadQuery, Query
 from . import persist
 from .config import DhtConfig
 from .desk import Desk, Found
-from .hosts import family_of, look_at
+from .hosts import family_of, look_at, look_at_sender
 from .lookup import Purpose
 from .overlay import Overlay
 from .searches import Searches, SwarmSize
@@ -137,7 +137,7 @@ class Dht:
         run; an address of a family that we do not take part in is ignored.
         """
         _check_port(address.port)
-        host = look_at(address.host)
+        host = look_at_sender(address.host)
         if host is None:
             raise LocalProtocolError(f"no node can be at {address}")
         self._check_running()
@@ -245,11 +245,13 @@ class Dht:
         return self._desk.take()
 
     def _received(self, event: DatagramReceived, now: float) -> None:
-        host = look_at(event.address.host)
+        host = look_at_sender(event.address.host)
         overlay = None if host is None else self.overlays.get(host.family)
-        if host is None or overlay is None or family_of(event.address) is None:
+        if host is None or overlay is None:
             return
         source = Address(host.text, event.address.port)
+        if family_of(source) is None:
+            return
         try:
             packet = krpc.decode(event.data)
         except WireError:

@@ -14,6 +14,7 @@ import attrs
 
 from ..errors import LocalProtocolError
 from ..types import Address, Family
+from ..wire.compact import literal
 
 _LOCAL = [
     ip_network(text)
@@ -60,6 +61,14 @@ def look_at(host: str) -> Host | None:
         return None
     local = any(address in network for network in _LOCAL)
     return Host(str(address), address.packed, Family(address.version), local)
+
+
+@lru_cache(maxsize=4096)
+def look_at_sender(host: str) -> Host | None:
+    """The same of what a socket or a person calls it: a socket that serves both families writes
+    IPv4 inside of IPv6.  No packet does, and a node that is told of so is nobody."""
+    address = literal(host)
+    return None if address is None else look_at(str(address))
 
 
 def family_of(address: Address) -> Family | None:
