@@ -411,6 +411,25 @@ def test_a_search_under_way_names_the_answer_that_it_waits_for() -> None:
     assert bench.dht.next_deadline() == Deadline(expected.when, "an answer of a DHT node")
 
 
+def test_a_dht_that_is_never_reached_keeps_nobody_waiting() -> None:
+    bench = Bench(DhtConfig())
+    bench.meet(node(1))
+    bench.reply(node(1), nodes=())
+    bench.wait(limits.DHT_TIMEOUT)
+    bench.keep(bench.dht.search(TORRENT, None, bench.now))
+    begin = bench.now
+    bench.reply(node(1))
+    assert bench.dht.due(TORRENT) == Deadline(begin + 900.0, "a search in the DHT")
+
+
+def test_who_is_in_line_says_so() -> None:
+    bench = ready(node(1))
+    for n in range(limits.DHT_LOOKUPS + 1):
+        bench.keep(bench.dht.search(bytes([n]) * 20, None, bench.now))
+    due = bench.dht.due(bytes([limits.DHT_LOOKUPS]) * 20)
+    assert due == Deadline(bench.now + limits.DHT_SHORT_TIMEOUT, "a search in the DHT, in line")
+
+
 def test_a_search_that_nobody_answers_is_tried_again_in_a_minute() -> None:
     bench = ready(node(1))
     bench.keep(bench.dht.search(TORRENT, None, bench.now))
@@ -428,7 +447,7 @@ def test_a_search_waits_for_the_way_in() -> None:
     bench = Bench()
     bench.keep(bench.dht.search(TORRENT, None, bench.now))
     assert bench.dht.due(TORRENT) == Deadline(
-        bench.now + limits.DHT_BOOTSTRAP_RETRY, "a search in the DHT, under way"
+        bench.now + limits.DHT_BOOTSTRAP_RETRY, "a search in the DHT, in line"
     )
     bench.meet(node(1))
     found = bench.reply(node(1), nodes=())

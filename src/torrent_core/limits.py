@@ -501,9 +501,6 @@ DHT_STORED_TOTAL = 20_000
 DHT_VALUES_A_REPLY = 100
 """Peers in one reply of ours, if there is room (lt: dht_max_peers_reply 100)."""
 
-DHT_SCRAPE_FULL = 6000
-"""A bloom filter that counts more is worth nothing (BEP 33)."""
-
 DHT_BURST = 50
 """Queries from one address that are answered in a row (lt: 5 a second over 10 seconds)."""
 

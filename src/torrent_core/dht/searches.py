@@ -94,14 +94,18 @@ class Searches:
         when = self._due.get(info_hash)
         if when is None:
             return None
-        under_way = [o.next_deadline() for o in self._overlays if self._is_under_way(o, info_hash)]
-        answer = soonest(*under_way)
-        if answer is not None and answer.when < when:
-            return Deadline(answer.when, "a search in the DHT, under way")
+        under_way = [o for o in self._overlays if info_hash in o.searches]
+        in_line = [o for o in self._overlays if info_hash in self._waiting[o.family]]
+        # One that is not reached counts while none is: it may never be.
+        in_line = [o for o in in_line if o.is_ready] or ([] if self._is_reached() else in_line)
+        for overlays, what in ((under_way, "under way"), (in_line, "in line")):
+            answer = soonest(*(overlay.next_deadline() for overlay in overlays))
+            if answer is not None and answer.when < when:
+                return Deadline(answer.when, f"a search in the DHT, {what}")
         return Deadline(when, "a search in the DHT")
 
-    def _is_under_way(self, overlay: Overlay, info_hash: InfoHash) -> bool:
-        return info_hash in overlay.searches or info_hash in self._waiting[overlay.family]
+    def _is_reached(self) -> bool:
+        return any(overlay.is_ready for overlay in self._overlays)
 
     def size(self, info_hash: InfoHash) -> SwarmSize | None:
         """What the latest searches counted; None if nobody who answered counts."""
