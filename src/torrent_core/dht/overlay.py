@@ -142,6 +142,7 @@ class Overlay:
         has no years to let a network grow."""
         for info in nodes:
             self.table.replied(info, now)
+        self.table.rest(now)
         self._retry_at = None
         self._wants_routers = False
 

@@ -233,6 +233,11 @@ class Table:
         first = self._refreshes.soonest()
         return None if first is None else first[0]
 
+    def rest(self, now: float) -> None:
+        """No bucket is due before its time, counted from now."""
+        for index in range(len(self._buckets)):
+            self._refreshes.set(index, now + DHT_GOOD_SECONDS)
+
     def take_stale(self, now: float, random: RandomSource) -> bytes | None:
         """An id in a bucket that is due to be refreshed, which counts as done; or None."""
         index = self._refreshes.pop_due(now)
