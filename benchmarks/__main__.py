@@ -88,7 +88,9 @@ def main() -> int:
     given = arguments()
     found: dict[str, Any] = {}
     failed = []
-    for name in given.only or PARTS:
+    for name in given.only or [
+        n for n, part in PARTS.items() if not (given.quick and part.is_long)
+    ]:
         part = PARTS[name]
         options = part.sized(quick=given.quick, pairs=given.pairs)
         try:

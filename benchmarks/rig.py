@@ -17,7 +17,7 @@ from torrent_core.metainfo import Metainfo, TorrentBuilder
 from torrent_core.torrent import Torrent
 from torrent_core.trace import Recorder, TorrentSetup
 from torrent_core.trace.setup import Machine
-from torrent_core.types import Address
+from torrent_core.types import Address, CloseReason
 from torrent_core.wire import handshake, messages
 
 CHUNK = 64 * 1024
@@ -132,6 +132,8 @@ class Rig:
             case actions.StatFiles():
                 nothing = (None,) * len(self.metainfo.files)
                 return [events.FilesStated(action.torrent, action.job, nothing)]
+            case actions.Close() if action.reason is not CloseReason.BOTH_SEEDS:
+                raise SystemExit(f"{action.reason}: {action.detail}")
             case actions.TorrentCompleted():
                 self.done = True
         return []
@@ -157,11 +159,23 @@ class Rig:
         self.feed(events.LinkClosed(link))
 
     def say(self, link: int, data: bytes) -> None:
-        """The link's peer sends these bytes."""
+        """The link's peer sends these bytes; it must not be amidst a block (``finish``)."""
+        assert not self._streams[link]
         self.feed(events.BytesReceived(link, data))
 
+    def finish(self, link: int) -> None:
+        """The link's peer sends the rest of a block of which a part has been delivered."""
+        rest = bytes(self._streams[link])
+        self._streams[link].clear()
+        if rest:
+            self.say(link, rest)
+
+    def asked_of(self, link: int) -> int:
+        """How many requests the link has not answered."""
+        return len(self._asked[link])
+
     def reconsider(self, link: int) -> None:
-        """The link's peer chokes us, forgets what it was asked, and unchokes us."""
+        """The link's peer chokes us, rejects all it was asked, and unchokes us."""
         rejects = b"".join(_reject(fields) for fields in self._asked[link])
         self._asked[link].clear()
         self.say(link, CHOKE + rejects)
@@ -176,7 +190,7 @@ class Rig:
         if chunk:
             del stream[:CHUNK]
             self.now += len(chunk) / LINE_RATE
-            self.say(link, chunk)
+            self.feed(events.BytesReceived(link, chunk))
             self.tick_if_due()
         return len(chunk)
 

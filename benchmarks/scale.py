@@ -21,7 +21,7 @@ import json
 import multiprocessing
 import random
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -61,7 +61,13 @@ class Events:
 
     def _say(self, *said: messages.Message) -> float:
         data = b"".join(map(messages.encode, said))
-        return self.rig.cost(partial(self.rig.say, self._rng.choice(self._links), data))
+        return self.rig.cost(partial(self.rig.say, self._one(), data))
+
+    def _one(self) -> int:
+        """A link that is not amidst a block."""
+        link = self._rng.choice(self._links)
+        self.rig.finish(link)
+        return link
 
     def block(self) -> float:
         """An input of up to four blocks, divided by how many."""
@@ -74,9 +80,12 @@ class Events:
         """BEP 3, have."""
         return self._say(messages.Have(self._rng.randrange(self._pieces)))
 
-    def choke(self) -> float:
-        """BEP 3, choke and unchoke, with what was asked rejected in between."""
-        return self.rig.cost(partial(self.rig.reconsider, self._rng.choice(self._links)))
+    def reject(self) -> float:
+        """BEP 6, reject request, for each between BEP 3's choke and unchoke, divided by how
+        many."""
+        link = self._one()
+        asked = max(1, self.rig.asked_of(link))
+        return self.rig.cost(partial(self.rig.reconsider, link)) / asked
 
     def interest(self) -> float:
         """BEP 3, interested and not interested."""
@@ -110,7 +119,7 @@ class Events:
         return self.rig.cost(lambda: self.rig.feed(events.Tick())) / len(self._links)
 
 
-NAMES = ("block", "have", "choke", "interest", "nothing", "bitfield", "disconnect", "tell")
+NAMES = ("block", "have", "reject", "interest", "nothing", "bitfield", "disconnect", "tell")
 
 
 def cost_of_each(links: int, pieces: int, count: int) -> dict[str, float]:
@@ -263,7 +272,7 @@ def as_tables(found: dict[str, object]) -> str:
         curves = found[axis]
         assert isinstance(curves, dict)
         given = list(curves["block"])
-        lines += [f"| us an event, by {axis} | " + " | ".join(f"{n:,}" for n in given) + " |"]
+        lines += [f"| us an event, by {axis} | " + _numbers(given) + " |"]
         lines += ["|---" * (len(given) + 1) + "|"]
         for name, curve in curves.items():
             lines.append(f"| `{name}` | " + " | ".join(f"{v:.1f}" for v in curve.values()) + " |")
@@ -271,12 +280,17 @@ def as_tables(found: dict[str, object]) -> str:
     idle, sizes = found["idle"], found["memory"]
     assert isinstance(idle, dict)
     assert isinstance(sizes, dict)
-    lines += ["| idle torrents beside it | " + " | ".join(f"{n:,}" for n in idle) + " |"]
+    lines += ["| idle torrents beside it | " + _numbers(idle) + " |"]
     lines += ["|---" * (len(idle) + 1) + "|"]
     lines += ["| `block` | " + " | ".join(f"{v:.1f}" for v in idle.values()) + " |", ""]
     lines += ["| memory of | |", "|---|---|"]
     lines += [f"| {name} | {value:,} |" for name, value in sizes.items()]
     return "\n".join(lines)
+
+
+def _numbers(sizes: Iterable[int | str]) -> str:
+    """Keys of a curve, which JSON makes text of."""
+    return " | ".join(f"{int(size):,}" for size in sizes)
 
 
 def main() -> None:

@@ -20,6 +20,8 @@ class Part(NamedTuple):
     """Rounds of a race, at most; None: it is none."""
     lines: bool = False
     """Whether it prints an object a line."""
+    is_long: bool = False
+    """Whether even a quick run takes half a minute: then it has to be named."""
 
     def sized(self, *, quick: bool, pairs: int) -> list[str]:
         """The options for a full run with so many rounds, or for a quick one."""
@@ -34,8 +36,14 @@ GIB = ("--mib=1024",)
 MANY = 1000
 
 
-def _race(way: str, *options: str, full: tuple[str, ...] = GIB, pairs: int = MANY) -> Part:
-    return Part("versus.py", full, SMALL, (way, *options), pairs=pairs)
+def _race(
+    way: str,
+    *options: str,
+    full: tuple[str, ...] = GIB,
+    pairs: int = MANY,
+    is_long: bool = False,
+) -> Part:
+    return Part("versus.py", full, SMALL, (way, *options), pairs=pairs, is_long=is_long)
 
 
 def _sides(*names: str) -> tuple[str, ...]:
@@ -64,8 +72,10 @@ PARTS = {
     "aria2-fetches": _race("download", *ARIA2, full=("--mib=128",), pairs=3),
     "aria2-seeds": _race("seed", *ARIA2, full=("--mib=128",), pairs=3),
     # It waits for its next choking round, and fetches about 1 MiB a second from one peer.
-    "transmission-fetches": _race("download", *TRANSMISSION, full=("--mib=16",), pairs=2),
-    "transmission-seeds": _race("seed", *TRANSMISSION, full=("--mib=64",), pairs=2),
+    "transmission-fetches": _race(
+        "download", *TRANSMISSION, full=("--mib=16",), pairs=2, is_long=True
+    ),
+    "transmission-seeds": _race("seed", *TRANSMISSION, full=("--mib=64",), pairs=2, is_long=True),
     "faults": Part(
         "faults.py",
         ("--runs=2",),
