@@ -104,6 +104,11 @@ def test_a_fifth_of_liars_spoils_no_search(lie: Lie) -> None:
     assert address(announcer, 4000) in found
     assert all(peer.port for peer in found)
     assert not any(peer.host.startswith(("127.", "192.168.")) for peer in found)
+    router = announcer.addresses[Family.IPV4]
+    newcomer = network.add(DhtConfig(routers=(router,), families=(Family.IPV4,)))
+    network.run(seconds=20)
+    assert newcomer.dht.overlays[Family.IPV4].is_ready
+    assert len(newcomer.dht.overlays[Family.IPV4].table) >= 8
 
 
 def test_newcomers_find_their_way_in_by_one_router_and_find_each_other() -> None:
