@@ -74,6 +74,52 @@ def test_blocks_taken_in_together_are_as_if_they_came_one_by_one(
         assert state_of(together) == state_of(apart)
 
 
+@given(st.data())
+def test_answers_in_order_are_taken_as_one_by_one_also_where_the_first_came_in_parts(
+    data: st.DataObject,
+) -> None:
+    together, apart = (Swarm(4, BLOCKS, cut=100) for _ in range(2))
+    for swarm in (together, apart):
+        swarm.join()
+        swarm.join()
+    for at in range(data.draw(st.integers(1, 6))):
+        link = data.draw(st.sampled_from((1, 2)))
+        asked = [info.info for info in together.peers[link].book.out.values()]
+        infos = asked[: data.draw(st.integers(0, len(asked)))]
+        if infos and data.draw(st.booleans()):  # one is left out, or comes out of turn
+            infos.insert(data.draw(st.integers(0, len(infos))), infos.pop())
+        in_parts = bool(infos) and data.draw(st.booleans())
+        results: list[list[tuple[object, ...]]] = [[], []]
+        for result, swarm in zip(results, (together, apart), strict=True):
+            swarm.tick(at * 0.1)
+            book = swarm.peers[link].book
+            run = [(*info, memoryview(payload(info))) for info in infos]
+            if in_parts:
+                place = swarm.scheduler.open_block(book, *infos[0])
+                assert place is not None
+                place[:] = payload(infos[0])
+                run[0] = (*infos[0], place)
+            inputs = [run] if swarm is together else [[block] for block in run]
+            for blocks in inputs:
+                taken = swarm.scheduler.blocks_received(book, blocks, swarm.now)
+                result += [seen(outcome) for _, outcome in taken]
+        assert results[0] == results[1]
+        assert contents(together) == contents(apart)
+        for swarm in (together, apart):
+            swarm.settle()
+        assert state_of(together) == state_of(apart)
+
+
+def contents(swarm: Swarm) -> list[bytes]:
+    """What lies in the places of blocks that were received."""
+    return [
+        bytes(piece.block_view(block))
+        for piece in swarm.active.active_pieces
+        for block in range(piece.blocks_needed)
+        if piece.received >> block & 1
+    ]
+
+
 def test_each_block_of_a_reserved_piece_is_in_vain_for_others() -> None:
     swarm = Swarm(1, 2)
     peer, holder = swarm.join(), swarm.join()
