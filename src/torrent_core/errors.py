@@ -38,6 +38,10 @@ class MetainfoError(InvalidData):
     """A torrent file that is bencode but not a usable torrent; ``where`` is a key path."""
 
 
+class InvalidMagnet(InvalidData):
+    """A magnet link that names no torrent we could fetch; ``where`` is the parameter."""
+
+
 class ResumeError(InvalidData):
     """Resume data that is damaged, foreign or of a version we do not read."""
 

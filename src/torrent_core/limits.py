@@ -522,6 +522,85 @@ DHT_VOTES = 32
 
 DHT_VOTES_NEEDED = 5
 """Of these, so many and more than half must agree (BEP 42 asks for some vote; lt: a majority)."""
+MAX_PEERS_FOUND = 1000
+"""Peers of one report that are looked at (lt: num_want 200 of a tracker; a DHT lookup may bring
+some hundreds)."""
+
+PEX_INTERVAL = 60.0
+"""Between two peer exchange messages on one link (BEP 11: no more than one a minute)."""
+
+PEX_PATIENCE = PEX_INTERVAL / 2
+"""One that comes sooner after another is not read: they were sent in time if delays of the
+network account for it."""
+
+MAX_PEX_MESSAGES = 6
+"""So many within PEX_INTERVAL, read or not, are a flood, and the link is closed (lt looks six
+messages back)."""
+
+MAX_PEX_CONTACTS = 50
+"""Contacts added, and dropped, by one message (BEP 11: 50, the first apart; lt: max_pex_peers
+50)."""
+
+MAX_PEX_FIRST_CONTACTS = 200
+"""Contacts taken from the first message of a link (lt sends up to 100 in it)."""
+# --- Metadata and magnet links -----------------------------------------------------------------
+MAX_MAGNET_LENGTH = 64 * 1024
+"""Characters of a magnet link (lt: none; Linux passes 128 KiB to a program as one argument)."""
+
+MAX_MAGNET_ENTRIES = 100
+"""Trackers, peers, web seeds and runs of files kept of one magnet link; the first count (lt:
+none)."""
+
+MAX_HOST_NAME = 253
+"""Characters of a host's name (RFC 1035: 255 bytes as they are sent)."""
+
+METADATA_PIECE = 16 * 1024
+"""Bytes of a piece of metadata but the last (BEP 9)."""
+
+MAX_METADATA_SIZE = 32 * 1024 * 1024
+"""Most bytes of an info dictionary that a peer may claim (lt: max_metadata_size 3 MiB, once
+30; rqbit 32)."""
+
+SMALL_METADATA = 1024 * 1024
+"""Copies of metadata up to this size are fetched many at a time (lt believed no larger ones
+for years, and nearly all are smaller)."""
+
+MAX_SMALL_COPIES = 16
+"""Copies of at most that size that are fetched at once."""
+
+MAX_LARGE_COPIES = 2
+"""Larger copies that are fetched at once.  So all copies together take 80 MiB at the most (lt
+keeps one buffer for all peers, which one liar spoils)."""
+
+METADATA_REQUESTS = 2
+"""Requests for metadata out on one link (lt: 2)."""
+
+MAX_METADATA_DOUBLES = 16
+"""Requests out for one copy before a piece is asked of a second peer no more."""
+
+METADATA_PATIENCE = 3.0
+"""A piece of metadata that has not come is asked of somebody else (lt: 3 s)."""
+
+METADATA_TIMEOUT = 20.0
+"""A request for metadata that is not answered is given up (lt: never)."""
+
+METADATA_LEASE = 30.0
+"""A copy that others wait for may take so long, and a second more for each ..."""
+
+METADATA_PACE = 64 * 1024
+"""... bytes (HTTP servers drop clients below a few hundred bytes a second)."""
+
+METADATA_BACKOFF = 10.0
+"""First pause after a peer refused metadata or did not answer; doubles (lt: 20 to 70 s)."""
+
+MAX_METADATA_BACKOFF = 300.0
+"""Longest such pause (lt: five minutes after a wrong copy)."""
+
+METADATA_SEND_BUFFER = 160 * 1024
+"""Metadata is queued for a link while fewer bytes than this wait to be sent (lt: the same)."""
+
+MAX_METADATA_QUEUE = 1024
+"""Requests for metadata that wait for room on one link; more are rejected (lt: 1024)."""
 
 # --- Bencode and torrent files ---------------------------------------------------------------
 MAX_BENCODE_DEPTH = 100
