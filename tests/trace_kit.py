@@ -15,6 +15,7 @@ from torrent_core import actions as act
 from torrent_core import events as ev
 from torrent_core.accounts import Explanation
 from torrent_core.actions import Action
+from torrent_core.metainfo import MagnetLink
 from torrent_core.session import Session
 from torrent_core.torrent import Torrent, TorrentConfig
 from torrent_core.trace import Recorder, SessionSetup, TorrentSetup
@@ -57,6 +58,15 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "Identity": st.builds(Identity, st.text(), st.binary()),
     "InfoHash": st.binary(min_size=20, max_size=20),
     "LinkId": st.integers(0, 2**32),
+    "MagnetLink": st.builds(
+        MagnetLink,
+        st.binary(min_size=20, max_size=20),
+        st.text(),
+        _tuples(st.text()),
+        _tuples(st.builds(Address, st.text(), ints)),
+        _tuples(st.text()),
+        st.none() | _tuples(st.tuples(ints, ints)),
+    ),
     "Metainfo": st.just(META),
     "PeerSource": st.sampled_from(PeerSource),
     "ReleaseCause": st.sampled_from(ReleaseCause),

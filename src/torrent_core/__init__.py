@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .errors import (
         BencodeError,
         InvalidData,
+        InvalidMagnet,
         LocalDiscoveryError,
         LocalProtocolError,
         MetainfoError,
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
         WireError,
     )
     from .events import Event
-    from .metainfo import FileEntry, Metainfo, parse_torrent
+    from .magnet import Magnet
+    from .metainfo import FileEntry, MagnetLink, Metainfo, parse_magnet, parse_torrent
     from .pieces import ActivePieceConfig
     from .session import Session, SessionConfig
     from .torrent import PeerStatus, Torrent, TorrentConfig, TorrentStatus
@@ -43,6 +45,7 @@ _HOMES = {
     "errors": (
         "BencodeError",
         "InvalidData",
+        "InvalidMagnet",
         "LocalDiscoveryError",
         "LocalProtocolError",
         "MetainfoError",
@@ -53,7 +56,8 @@ _HOMES = {
     ),
     "events": ("Event",),
     "limits": (),
-    "metainfo": ("FileEntry", "Metainfo", "parse_torrent"),
+    "magnet": ("Magnet",),
+    "metainfo": ("FileEntry", "MagnetLink", "Metainfo", "parse_magnet", "parse_torrent"),
     "pieces": ("ActivePieceConfig",),
     "session": ("Session", "SessionConfig"),
     "torrent": ("PeerStatus", "Torrent", "TorrentConfig", "TorrentStatus"),
@@ -74,8 +78,11 @@ __all__ = [
     "Explanations",
     "FileEntry",
     "InvalidData",
+    "InvalidMagnet",
     "LocalDiscoveryError",
     "LocalProtocolError",
+    "Magnet",
+    "MagnetLink",
     "Metainfo",
     "MetainfoError",
     "PeerStatus",
@@ -90,6 +97,7 @@ __all__ = [
     "TorrentStatus",
     "TraceError",
     "WireError",
+    "parse_magnet",
     "parse_torrent",
 ]
 

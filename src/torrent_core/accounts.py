@@ -75,6 +75,9 @@ class Explanation:
     """What is due that could bring new suppliers: (when, what), soonest first."""
     addresses: dict[LinkId, Address] = attrs.field(factory=dict)
     """The other ends of the links that the entries name."""
+    metadata_missing: bool = False
+    """Of the torrent only the name is known (BEP 9): nobody can say how many blocks there
+    are, and the one entry says what the metadata waits for."""
 
     @property
     def missing_blocks(self) -> int:
@@ -116,6 +119,8 @@ class Explanation:
 
     def text(self) -> str:
         """One paragraph for people: what is missing, why, and what will move it next."""
+        if self.metadata_missing:
+            return self._metadata_text(self.entries[0])
         if not self.entries:
             return "Nothing is missing."
         blocks, pieces = self.missing_blocks, self.missing_pieces
@@ -129,6 +134,12 @@ class Explanation:
         return " ".join(parts)
 
     __str__ = text
+
+    def _metadata_text(self, entry: Entry) -> str:
+        names = self._names(entry.links)
+        why = f"{entry.why} {names}" if names else entry.why
+        text = f"The metadata is not here yet: {why}{self._due(entry)}."
+        return f"{text} {self._outlook()}" if entry.account is Account.NOBODY else text
 
     def _sentences(self, reasons: list[Entry]) -> list[str]:
         """What there is to say of one account."""

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import attrs
 
-from .metainfo import Metainfo
+from .metainfo import MagnetLink, Metainfo
 from .types import Address, Buffer, FileStat, InfoHash, LinkId, PeerSource, StorageFault
 
 # --- The network ---------------------------------------------------------------------------
@@ -203,6 +203,19 @@ class AddTorrent:
 
 
 @attrs.frozen
+class AddMagnet:
+    """Take a torrent of which only the name is known into the session, and start it.
+
+    Its metadata is fetched from peers first (BEP 9).  ``MetadataReceived`` reports that it is
+    here, and from there on all is as after ``AddTorrent``: with this ``resume``, and with the
+    priorities that the link asks for (BEP 53).
+    """
+
+    magnet: MagnetLink
+    resume: bytes | None = None
+
+
+@attrs.frozen
 class RemoveTorrent:
     """Stop a torrent and, once it has stopped, forget it."""
 
@@ -264,6 +277,7 @@ StorageEvent: TypeAlias = (
 )
 Command: TypeAlias = (
     AddTorrent
+    | AddMagnet
     | RemoveTorrent
     | StartTorrent
     | StopTorrent

@@ -522,27 +522,7 @@ DHT_VOTES = 32
 
 DHT_VOTES_NEEDED = 5
 """Of these, so many and more than half must agree (BEP 42 asks for some vote; lt: a majority)."""
-MAX_PEERS_FOUND = 1000
-"""Peers of one report that are looked at (lt: num_want 200 of a tracker; a DHT lookup may bring
-some hundreds)."""
 
-PEX_INTERVAL = 60.0
-"""Between two peer exchange messages on one link (BEP 11: no more than one a minute)."""
-
-PEX_PATIENCE = PEX_INTERVAL / 2
-"""One that comes sooner after another is not read: they were sent in time if delays of the
-network account for it."""
-
-MAX_PEX_MESSAGES = 6
-"""So many within PEX_INTERVAL, read or not, are a flood, and the link is closed (lt looks six
-messages back)."""
-
-MAX_PEX_CONTACTS = 50
-"""Contacts added, and dropped, by one message (BEP 11: 50, the first apart; lt: max_pex_peers
-50)."""
-
-MAX_PEX_FIRST_CONTACTS = 200
-"""Contacts taken from the first message of a link (lt sends up to 100 in it)."""
 # --- Metadata and magnet links -----------------------------------------------------------------
 MAX_MAGNET_LENGTH = 64 * 1024
 """Characters of a magnet link (lt: none; Linux passes 128 KiB to a program as one argument)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from .deadlines import Deadline
 from .errors import LocalProtocolError, WireError
@@ -11,6 +12,7 @@ from .limits import HANDSHAKE_TIMEOUT
 from .linkstate import LinkState
 from .peer.connection import PeerConnection
 from .peer.events import BlockSink, Fault, HandshakeDone, PeerEvent
+from .peer.framing import Splitter
 from .peer.outbox import Outbox
 from .peer.states import Lifecycle, Phase, Signal
 from .peer.uploads import UploadQueue
@@ -20,6 +22,9 @@ from .wire.handshake import Handshake
 
 DEFAULT_RESERVED = b"\0\0\0\0\0\x10\0\x04"
 """Reserved bytes that offer BEP 10 and BEP 6."""
+
+MakeFramer: TypeAlias = Callable[[LinkState, Outbox], Splitter]
+"""Makes what reads a link's input once hands are shaken."""
 
 
 class Link:
@@ -36,6 +41,7 @@ class Link:
         "_greeting",
         "_head",
         "_life",
+        "_make_framer",
         "_ours",
         "_outbox",
         "_peer",
@@ -55,9 +61,16 @@ class Link:
         now: float,
         since: float | None = None,
         reserved: bytes = DEFAULT_RESERVED,
+        greeted: bool = False,
+        unsent: int = 0,
+        make_framer: MakeFramer | None = None,
     ) -> None:
         """``info_hash``, ``peer_id`` and ``reserved`` are what we say; ``since`` is when the
         connection opened, if that was before ``now``.
+
+        A connection that somebody else has had before has ``greeted`` if our handshake is
+        under way already, and ``unsent`` bytes that are still to leave.  ``make_framer`` is
+        for a torrent of which nothing is known but its name.
 
         Raises LocalProtocolError when one of them does not have its length.
         """
@@ -66,7 +79,8 @@ class Link:
         self._geometry = geometry
         self._sink = sink
         self._since = now if since is None else since
-        self._outbox = Outbox(state.up, now)
+        self._outbox = Outbox(state.up, now, unsent)
+        self._make_framer = make_framer
         self._life = Lifecycle()
         self._head = bytearray()
         self._peer: PeerConnection | None = None
@@ -75,8 +89,8 @@ class Link:
             self._greeting = wire.encode(self._ours)
         except WireError as error:
             raise LocalProtocolError(str(error)) from error
-        self._greeted = False
-        if not state.incoming:
+        self._greeted = greeted
+        if not state.incoming and not greeted:
             self._greet()
 
     @property
@@ -153,6 +167,11 @@ class Link:
         """Bytes drained and not reported as sent."""
         return self._outbox.unsent
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that the peer has not taken yet, drained or not."""
+        return self._outbox.backlog
+
     # --- Handshake ---------------------------------------------------------------------------
 
     def _shake(self, data: memoryview, now: float) -> Iterator[PeerEvent]:
@@ -198,8 +217,15 @@ class Link:
         state.fast = self._ours.fast and theirs.fast
         state.extended = self._ours.extended and theirs.extended
         self._life.signal(Signal.SHAKEN)
+        make = self._make_framer
         self._peer = PeerConnection(
-            state, self._geometry, self._sink, now, outbox=self._outbox, life=self._life
+            state,
+            self._geometry,
+            self._sink,
+            now,
+            outbox=self._outbox,
+            life=self._life,
+            framer=None if make is None else make(state, self._outbox),
         )
         return self._peer
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -20,6 +20,7 @@ from .budget import Budget
 from .deadlines import Deadline, Deadlines, soonest
 from .errors import LocalProtocolError, WireError
 from .events import (
+    AddMagnet,
     AddTorrent,
     BytesReceived,
     DialFailed,
@@ -33,11 +34,16 @@ from .events import (
     Tick,
 )
 from .limits import HANDSHAKE_TIMEOUT, MAX_HALF_OPEN, MAX_LINKS, SLEPT
+from .magnet import Magnet
+from .metainfo import Metainfo
 from .registry import Registry
-from .torrent import Budgets, Torrent, TorrentConfig
+from .torrent import Budgets, Dialling, Torrent, TorrentConfig
 from .torrent.waking import lateness
 from .types import CloseReason, InfoHash, LinkId, RandomSource, TorrentState
 from .wire.handshake import peek_info_hash
+
+_Member: TypeAlias = Torrent | Magnet
+"""What goes by an info-hash in a session."""
 
 
 @attrs.frozen
@@ -72,6 +78,8 @@ class Session:
             raise LocalProtocolError("a peer id has twenty bytes")
         self.config = config or SessionConfig()
         self.torrents: Registry[InfoHash, Torrent] = Registry()
+        self.magnets: Registry[InfoHash, Magnet] = Registry()
+        """Torrents whose metadata is not here yet; each of them ends up in ``torrents``."""
         self._peer_id = peer_id
         self._random = random
         self._budgets = Budgets(
@@ -80,10 +88,10 @@ class Session:
             half_open=Budget(self.config.max_half_open),
         )
         self._admission = Admission(self.config.max_links)
-        self._routes: dict[LinkId, Torrent | None] = {}  # None: closed by us, or pending
+        self._routes: dict[LinkId, _Member | None] = {}  # None: closed by us, or pending
         self._pending: dict[LinkId, _Pending] = {}
         self._handshakes: Deadlines[LinkId] = Deadlines()
-        self._dials: dict[int, Torrent] = {}
+        self._dials: dict[int, _Member] = {}
         self._next_dial = count(1)
         self._removing: dict[InfoHash, None] = {}
         self._deadlines: Deadlines[InfoHash] = Deadlines()
@@ -97,6 +105,7 @@ class Session:
             DialFailed: self._dial_failed,
             Tick: self._tick,
             AddTorrent: self._add,
+            AddMagnet: self._add_magnet,
             RemoveTorrent: self._remove,
         }
 
@@ -136,25 +145,70 @@ class Session:
 
         A dictionary by info-hash; ``str`` of it is a paragraph for each torrent.
         """
-        return Explanations((name, why.explain(now)) for name, why in self.torrents.items())
+        return Explanations((each.info_hash, each.explain(now)) for each in self._members)
 
     # --- Torrents ------------------------------------------------------------------------
 
     def _add(self, event: AddTorrent) -> list[Action]:
         info_hash = event.metainfo.info_hash
-        if info_hash in self.torrents:
+        self._check_new(info_hash)
+        torrent = self._make_torrent(event.metainfo, event.priorities)
+        self.torrents.add(info_hash, torrent)
+        return self._forward(torrent, StartTorrent(info_hash, event.resume))
+
+    def _check_new(self, info_hash: InfoHash) -> None:
+        if info_hash in self.torrents or info_hash in self.magnets:
             raise LocalProtocolError("the torrent is in the session already")
-        torrent = Torrent(
-            event.metainfo,
+
+    def _make_torrent(
+        self,
+        metainfo: Metainfo,
+        priorities: tuple[int, ...] | None,
+        dialling: Dialling | None = None,
+    ) -> Torrent:
+        return Torrent(
+            metainfo,
+            peer_id=self._peer_id,
+            random=self._random,
+            config=self.config.torrent,
+            budgets=self._budgets,
+            new_dial_id=lambda: self._new_dial(metainfo.info_hash),
+            priorities=priorities,
+            dialling=dialling,
+        )
+
+    def _add_magnet(self, event: AddMagnet) -> list[Action]:
+        info_hash = event.magnet.info_hash
+        self._check_new(info_hash)
+        magnet = Magnet(
+            event.magnet,
             peer_id=self._peer_id,
             random=self._random,
             config=self.config.torrent,
             budgets=self._budgets,
             new_dial_id=lambda: self._new_dial(info_hash),
-            priorities=event.priorities,
         )
+        self.magnets.add(info_hash, magnet)
+        return self._forward(magnet, StartTorrent(info_hash, event.resume))
+
+    def _resolved(self, magnet: Magnet, metainfo: Metainfo) -> list[Action]:
+        """The metadata is here: put a torrent in the place of the magnet, and give it all that
+        the magnet had."""
+        info_hash = magnet.info_hash
+        if self.magnets.remove(info_hash) is None:
+            return []  # it was put away before; its last links are still being closed
+        priorities = magnet.magnet.priorities(len(metainfo.files))
+        torrent = self._make_torrent(metainfo, priorities, magnet.dialling)
         self.torrents.add(info_hash, torrent)
-        return self._forward(torrent, StartTorrent(info_hash, event.resume))
+        for dial_id, owner in self._dials.items():
+            if owner is magnet:
+                self._dials[dial_id] = torrent
+        actions = torrent.handle(StartTorrent(info_hash, magnet.resume), self._now)
+        for handed in magnet.give_away():
+            self._routes[handed.link] = torrent
+            actions += torrent.adopt(handed, self._now)
+        self._after(torrent)
+        return actions
 
     def _remove(self, event: RemoveTorrent) -> list[Action]:
         torrent = self._named(event.torrent)
@@ -167,21 +221,30 @@ class Session:
             raise LocalProtocolError(f"a session does not take {type(event).__name__}")
         return self._forward(self._named(info_hash), event)
 
-    def _named(self, info_hash: InfoHash) -> Torrent:
-        torrent = self.torrents.get(info_hash)
+    @property
+    def _members(self) -> list[_Member]:
+        return [*self.torrents, *self.magnets]
+
+    def _member(self, info_hash: InfoHash) -> _Member | None:
+        return self.torrents.get(info_hash) or self.magnets.get(info_hash)
+
+    def _named(self, info_hash: InfoHash) -> _Member:
+        torrent = self._member(info_hash)
         if torrent is None:
             raise LocalProtocolError("no such torrent in the session")
         return torrent
 
-    def _forward(self, torrent: Torrent, event: Event) -> list[Action]:
+    def _forward(self, torrent: _Member, event: Event) -> list[Action]:
         actions = torrent.handle(event, self._now)
         self._after(torrent)
+        if isinstance(torrent, Magnet) and torrent.metainfo is not None:
+            actions += self._resolved(torrent, torrent.metainfo)
         return actions
 
-    def _after(self, torrent: Torrent) -> None:
+    def _after(self, torrent: _Member) -> None:
         """A torrent has moved: its deadline may have, and its removal may be complete."""
         info_hash = torrent.info_hash
-        if self.torrents.get(info_hash) is not torrent:
+        if self._member(info_hash) is not torrent:
             return  # removed; its last dials and links are still being answered
         due = torrent.next_deadline()
         if due is None:
@@ -194,6 +257,7 @@ class Session:
             self._deadlines.clear(info_hash)
             self._reasons.pop(info_hash, None)
             self.torrents.remove(info_hash)
+            self.magnets.remove(info_hash)
             for budget in (self._budgets.memory, self._budgets.links, self._budgets.half_open):
                 budget.forget(info_hash)
 
@@ -244,9 +308,7 @@ class Session:
     def _bytes_received(self, event: BytesReceived) -> list[Action]:
         torrent = self._route(event.link)
         if torrent is not None:
-            actions = torrent.handle(event, self._now)
-            self._after(torrent)
-            return actions
+            return self._forward(torrent, event)
         pending = self._pending.get(event.link)
         return [] if pending is None else self._peek(pending, event)
 
@@ -260,7 +322,7 @@ class Session:
             return self._refuse(link, CloseReason.WRONG_PROTOCOL, str(error))
         if info_hash is None:
             return []
-        torrent = self.torrents.get(info_hash)
+        torrent = self._member(info_hash)
         if torrent is None:
             return self._refuse(link, CloseReason.WRONG_TORRENT, f"it named {info_hash.hex()}")
         self._settled(link)
@@ -288,7 +350,7 @@ class Session:
         self._admission.forget(event.link)
         return [] if torrent is None else self._forward(torrent, event)
 
-    def _route(self, link: LinkId) -> Torrent | None:
+    def _route(self, link: LinkId) -> _Member | None:
         if link not in self._routes:
             raise LocalProtocolError(f"no link {link!r}")
         return self._routes[link]
@@ -300,7 +362,7 @@ class Session:
         for link, pending in self._pending.items():
             pending.since += seconds
             self._handshakes.set(link, pending.since + HANDSHAKE_TIMEOUT)
-        for torrent in self.torrents:
+        for torrent in self._members:
             torrent.postpone(seconds)
             self._after(torrent)
 
@@ -311,7 +373,7 @@ class Session:
         self._dials[dial_id] = self._named(info_hash)
         return dial_id
 
-    def _dialled(self, dial_id: int) -> Torrent:
+    def _dialled(self, dial_id: int) -> _Member:
         torrent = self._dials.get(dial_id)
         if torrent is None:
             raise LocalProtocolError(f"no dial {dial_id} is under way")

@@ -95,6 +95,7 @@ class StorageFault(Enum):
 class TorrentState(Enum):
     """What a torrent is doing."""
 
+    RESOLVING = "fetching its metadata"
     CHECKING = "checking"
     DOWNLOADING = "downloading"
     SEEDING = "seeding"

@@ -18,7 +18,7 @@ from ..linkstate import LinkState
 from ..types import BlockInfo, Buffer, CloseReason
 from ..wire import messages as wire
 from .events import BlockSink, Fault, PeerEvent
-from .framing import Framer
+from .framing import Framer, Splitter
 from .inbound import Inbound
 from .outbox import Outbox
 from .states import Group, Lifecycle, Phase, Signal
@@ -54,8 +54,10 @@ class PeerConnection:
         *,
         outbox: Outbox | None = None,
         life: Lifecycle | None = None,
+        framer: Splitter | None = None,
     ) -> None:
-        """``outbox`` and ``life`` are a link's, which shares them with its handshake."""
+        """``outbox`` and ``life`` are a link's, which shares them with its handshake;
+        ``framer`` reads the input in place of the usual one."""
         self.state = state
         """The record of the link; only this machine writes to it."""
         self.uploads = UploadQueue()
@@ -63,8 +65,10 @@ class PeerConnection:
         self._geometry = geometry
         self._outbox = outbox or Outbox(state.up, now)
         self._life = life or Lifecycle(Phase.OPEN)
-        inbound = Inbound(state, geometry, self.uploads, self._outbox)
-        self._framer = Framer(state, geometry, sink, inbound.handlers())
+        if framer is None:
+            inbound = Inbound(state, geometry, self.uploads, self._outbox)
+            framer = Framer(state, geometry, sink, inbound.handlers())
+        self._framer = framer
         self._heard = now
         self._announced = False
 
@@ -160,6 +164,11 @@ class PeerConnection:
             self._outbox.put(wire.encode(wire.HaveAll() if have else wire.HaveNone()))
         elif have:
             self._outbox.put(wire.encode(wire.Bitfield(to_wire(have, self._geometry.piece_count))))
+
+    def pieces_were_sent(self) -> None:
+        """In place of ``send_pieces``: on this very connection, it was said before that we
+        have none."""
+        self._announced = True
 
     def have(self, indices: Iterable[int]) -> None:
         """BEP 3, have: these pieces are ours now.  Which are worth saying is for the caller."""

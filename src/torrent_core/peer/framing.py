@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from struct import Struct
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from ..bitfield import wire_length
 from ..errors import WireError
@@ -41,6 +41,14 @@ _STRIDE = _HEADER + BLOCK_SIZE
 
 _BLOCKS = Struct(f"{PIECE_HEADER.format}{BLOCK_SIZE}x")
 """The header of one such after the other."""
+
+
+class Splitter(Protocol):
+    """Takes the input of one link apart; ``Framer`` is the one for a torrent that is known."""
+
+    def split(self, data: memoryview, now: float) -> Iterator[PeerEvent]: ...
+
+    def detach(self) -> None: ...
 
 
 class _Arriving:

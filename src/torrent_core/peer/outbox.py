@@ -20,12 +20,12 @@ class Outbox:
 
     __slots__ = ("_drained", "_parts", "_payloads", "_queued", "_sent", "_up", "last_drained")
 
-    def __init__(self, up: Rate, now: float) -> None:
+    def __init__(self, up: Rate, now: float, unsent: int = 0) -> None:
+        """``unsent`` bytes were given to the adapter before, and are still to leave."""
         self._up = up
         self._parts: list[Buffer] = []
         self._payloads: deque[tuple[int, int]] = deque()
-        self._queued = 0
-        self._drained = 0
+        self._queued = self._drained = unsent
         self._sent = 0
         self.last_drained = now
         """When bytes last went to the adapter: the moment of our last send."""

@@ -12,6 +12,7 @@ from ..bitfield import without
 from ..candidates import Bans
 from ..deadlines import Deadlines
 from ..events import FilesStated
+from ..linkstate import LinkState
 from ..metainfo import Metainfo
 from ..pieces import ActivePieceManager, PieceManager, PiecePicker, RequestScheduler
 from ..storage import FileMap
@@ -63,6 +64,20 @@ class Context:
     def info_hash(self) -> InfoHash:
         """The torrent's name in events and actions."""
         return self.metainfo.info_hash
+
+    @property
+    def is_private(self) -> bool:
+        """Whether peers may only come from the trackers (BEP 27)."""
+        return self.metainfo.private
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether each piece is ours, wanted or not."""
+        return self.verified.is_complete
+
+    def is_seed(self, state: LinkState) -> bool:
+        """Whether a peer has each piece."""
+        return state.pieces == self.metainfo.geometry.all_pieces
 
     def enter(self, state: TorrentState) -> None:
         """Change state, and report it if it is another."""

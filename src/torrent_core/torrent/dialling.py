@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 from ..actions import CancelDial, Dial
-from ..candidates import DialBook
+from ..candidates import Bans, DialBook
 from ..deadlines import Deadline
 from ..limits import MAX_STRANGER_LINKS, MIN_LINKS_WANTED
 from ..types import Address
-from .context import Context
-from .links import Links, TorrentLink
+from .dialled import DialledLink, Dialler
 
 
 class Dialling:
@@ -20,7 +19,7 @@ class Dialling:
     torrent.
     """
 
-    def __init__(self, context: Context, links: Links, new_dial_id: Callable[[], int]) -> None:
+    def __init__(self, context: Dialler, links: Sized, new_dial_id: Callable[[], int]) -> None:
         self._context = context
         self._links = links
         self._new_id = new_dial_id
@@ -30,6 +29,17 @@ class Dialling:
         self.stale = True
         """Something happened that ``tick`` should look at."""
         self._is_waiting = False  # for others to return links or dials
+
+    @property
+    def bans(self) -> Bans:
+        """Whom it does not dial."""
+        return self._context.bans
+
+    def move(self, context: Dialler, links: Sized) -> None:
+        """Go on for ``context``, which has the same name and the same ``bans``."""
+        self._context = context
+        self._links = links
+        self.stale = True
 
     def add(self, address: Address) -> None:
         """Dial this peer, and again for as long as the torrent runs."""
@@ -64,17 +74,16 @@ class Dialling:
         self.book.failed(number, self._context.now)
         self._context.budgets.links.give(1)
 
-    def link_lost(self, link: TorrentLink) -> None:
+    def link_lost(self, link: DialledLink) -> None:
         """A link is gone: those whose link it was wait for their next dial."""
         self.stale = True
-        now, state = self._context.now, link.state
-        is_seed = state.pieces == self._context.metainfo.geometry.all_pieces
+        now, is_seed = self._context.now, self._context.is_seed(link.state)
         for address in link.candidates:
             if is_seed:
                 self.book.note_seed(address, now)
-            self.book.closed(address, now, now - link.opened_at, state.down.total > 0)
+            self.book.closed(address, now, now - link.opened_at, link.was_useful)
 
-    def is_ourselves(self, link: TorrentLink) -> None:
+    def is_ourselves(self, link: DialledLink) -> None:
         """The link leads to ourselves: never dial that address again."""
         for address in link.candidates:
             self.book.turned_out_ours(address)
@@ -92,7 +101,7 @@ class Dialling:
             self._cancel(number)
         if not context.may_dial:
             return
-        self.book.set_complete(context.verified.is_complete, context.now)
+        self.book.set_complete(context.is_complete, context.now)
         for number, address in self.book.next_dials(context.now, self._room(), self._strangers()):
             context.budgets.links.take(1, context.info_hash)
             context.budgets.half_open.take(1, context.info_hash)

@@ -23,10 +23,7 @@ from .links import Links, TorrentLink
 
 EXCHANGE = "peers are exchanged"
 
-_NAME = b"ut_pex"
-
-OUR_NUMBER = 1
-"""What peers are to call the extension when they write to us (BEP 10; as in libtorrent)."""
+_NAME, OUR_NUMBER = pex.NAME, pex.OUR_ID
 
 
 @attrs.define(eq=False)

@@ -11,9 +11,8 @@ from ..events import PeersFound
 from ..limits import MAX_PEERS_FOUND
 from ..types import Address, PeerSource
 from ..wire.extended import ExtendedHandshake
-from .context import Context
+from .dialled import DialledLink, Dialler
 from .dialling import Dialling
-from .links import TorrentLink
 
 _OF_PRIVATE = (PeerSource.NAMED, PeerSource.MAGNET, PeerSource.TRACKER)
 """Who may tell of peers of a private torrent (BEP 27): its tracker, and its user."""
@@ -22,7 +21,7 @@ _OF_PRIVATE = (PeerSource.NAMED, PeerSource.MAGNET, PeerSource.TRACKER)
 class Finding:
     """Feeds the book of one torrent."""
 
-    def __init__(self, context: Context, dialling: Dialling) -> None:
+    def __init__(self, context: Dialler, dialling: Dialling) -> None:
         self._context = context
         self._dialling = dialling
         self._external = ExternalAddress()
@@ -33,7 +32,7 @@ class Finding:
 
     def learn(self, source: PeerSource, peers: Iterable[Address], detail: str) -> None:
         """Enter peers, and report how many are new."""
-        if self._context.metainfo.private and source not in _OF_PRIVATE:
+        if self._context.is_private and source not in _OF_PRIVATE:
             return
         if source is PeerSource.NAMED:
             count = self._name(peers)
@@ -51,12 +50,12 @@ class Finding:
             self._dialling.add(address)
         return len(book) - before
 
-    def introduced(self, link: TorrentLink, hello: ExtendedHandshake) -> None:
+    def introduced(self, link: DialledLink, hello: ExtendedHandshake) -> None:
         """BEP 10: a peer said where it listens (``p``), and where it sees us (``yourip``)."""
         context, host = self._context, link.state.address.host
         if link.state.incoming and not link.candidates and link.state.listen_port is not None:
             address = Address(host, link.state.listen_port)
-            enter = not context.metainfo.private
+            enter = not context.is_private
             if self._dialling.book.met(address, context.now, enter=enter):
                 link.candidates.append(address)
         if hello.yourip is not None:

@@ -26,6 +26,8 @@ from ..types import Address, BlockInfo, CloseReason, Identity, LinkId
 from ..wire import extended
 from ..wire.fast import allowed_fast_set
 from .context import Context
+from .dialled import one_too_many
+from .handed import HANDED_EXTENSIONS, HandedLink
 from .news import News
 
 
@@ -56,6 +58,8 @@ class TorrentLink:
     where a peer that dialled us listens."""
     told: int = 0
     """Set of pieces that we said we have."""
+    inherited: bool = False
+    """Somebody else shook hands on it, and said that we have nothing."""
     gone: bool = False
     """Closed, or lost: nothing more is done with it."""
     reading: int = 0
@@ -85,6 +89,11 @@ class TorrentLink:
         if not state.incoming:
             return state.address
         return None if state.listen_port is None else Address(state.address.host, state.listen_port)
+
+    @property
+    def was_useful(self) -> bool:
+        """Whether it brought us anything."""
+        return self.state.down.total > 0
 
     @property
     def is_open(self) -> bool:
@@ -163,14 +172,24 @@ class Links:
 
     def open(self, link: LinkId, address: Address, *, dialled: bool, since: float) -> TorrentLink:
         """Take a connection in; our handshake goes out at once if we dialled."""
+        candidates = (address,) if dialled else ()
+        return self._take(HandedLink(link, address, dialled, since, candidates))
+
+    def adopt(self, handed: HandedLink) -> TorrentLink:
+        """Take over a connection that somebody else has had."""
+        link = self._take(handed)
+        link.inherited = handed.shaken
+        return link
+
+    def _take(self, handed: HandedLink) -> TorrentLink:
         context = self._context
         now = context.now
         self._last_ordinal += 1
         state = LinkState(
             ordinal=self._last_ordinal,
-            link=link,
-            address=address,
-            incoming=not dialled,
+            link=handed.link,
+            address=handed.address,
+            incoming=not handed.dialled,
             down=Rate(now),
             up=Rate(now),
         )
@@ -181,11 +200,14 @@ class Links:
             geometry=context.metainfo.geometry,
             sink=self._sink,
             now=now,
-            since=since,
+            since=handed.since,
+            greeted=handed.greeted,
+            unsent=handed.unsent,
         )
         requests = context.scheduler.add_link(state, now)
-        made = TorrentLink(wire, requests, since, [address] if dialled else [])
-        self._links.add(link, made)
+        candidates = list(handed.candidates)
+        made = TorrentLink(wire, requests, handed.since, candidates)
+        self._links.add(handed.link, made)
         self._by_ordinal[state.ordinal] = made
         self.touch(made)
         return made
@@ -195,28 +217,21 @@ class Links:
         return self._context.bans.refuses(Identity(link.state.address.host, peer_id))
 
     def surplus(self, peer_id: bytes, link: TorrentLink) -> TorrentLink | None:
-        """A peer has just named itself: which link to it is one too many, if any.
-
-        Where each side dialled the other, the link opened by the greater peer id stays, as in
-        libtorrent: both sides come to the same answer, in whatever order hands are shaken.
-        Otherwise the first stays.  What the book was to be told of the other goes to it.
-        """
+        """A peer has just named itself: which link to it is one too many, if any."""
         first = self._by_peer_id.get(peer_id)
         if first is None:
             return None
-        crossed = first.state.incoming is not link.state.incoming
-        we_are_greater = self._context.peer_id > peer_id
-        if crossed and we_are_greater is not link.state.incoming:
-            first, link = link, first
-        first.candidates += link.candidates
-        link.candidates = []
-        return link
+        return one_too_many(first, link, we_are_greater=self._context.peer_id > peer_id)
 
     def shaken(self, link: TorrentLink, event: HandshakeDone) -> None:
         """Hands are shaken: say what we have."""
         context = self._context
         peer_id = event.handshake.peer_id
         self._by_peer_id[peer_id] = link
+        if link.inherited:
+            link.wire.peer.pieces_were_sent()
+            self._offer_extensions(link)
+            return
         link.told = context.verified.bitfield
         link.wire.peer.send_pieces(link.told)
         self._offer_extensions(link)
@@ -226,8 +241,10 @@ class Links:
     def _offer_extensions(self, link: TorrentLink) -> None:
         context, peer = self._context, link.wire.peer
         if link.state.extended:
+            meta = context.metainfo
             hello = extended.ExtendedHandshake(
-                m=context.extensions,
+                m=self._extensions(link),
+                metadata_size=None if meta.private else len(meta.info),
                 v=context.config.client_name,
                 p=context.config.listen_port,
                 reqq=MAX_UPLOAD_QUEUE,
@@ -239,6 +256,13 @@ class Links:
             host = link.state.address.host
             granted = allowed_fast_set(host, context.info_hash, count, ALLOWED_FAST_COUNT)
             peer.allow_fast([index for index in granted if link.told >> index & 1])
+
+    def _extensions(self, link: TorrentLink) -> dict[bytes, int]:
+        context = self._context
+        if not link.inherited:
+            return context.extensions
+        # What was offered before it was known that the torrent is private ends here: 0.
+        return {**dict.fromkeys(HANDED_EXTENSIONS, 0), **context.extensions}
 
     # --- Announcing --------------------------------------------------------------------
 

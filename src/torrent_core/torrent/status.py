@@ -7,6 +7,7 @@ import attrs
 from ..candidates import DialBook
 from ..types import Address, InfoHash, LinkId, PeerSource, TorrentState
 from .context import Context
+from .dialled import DialledLink
 from .links import Links, TorrentLink
 
 
@@ -115,11 +116,12 @@ def peer_status(link: TorrentLink, book: DialBook, all_pieces: int, now: float) 
         outstanding=len(link.requests.out),
         depth=link.requests.depth,
         snubbed=link.requests.snubbed,
-        sources=_sources(link, book),
+        sources=sources_of(link, book),
     )
 
 
-def _sources(link: TorrentLink, book: DialBook) -> tuple[PeerSource, ...]:
+def sources_of(link: DialledLink, book: DialBook) -> tuple[PeerSource, ...]:
+    """Who told of the peer at the other end."""
     told = {source for address in link.candidates for source in book.sources(address)}
     if link.state.incoming:
         told.add(PeerSource.INCOMING)

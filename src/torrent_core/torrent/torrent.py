@@ -50,19 +50,21 @@ from ..pieces import (
     RequestScheduler,
 )
 from ..storage import FileMap
-from ..types import CloseReason, InfoHash, RandomSource, TorrentState
+from ..types import Buffer, CloseReason, InfoHash, RandomSource, TorrentState
 from .announcing import HAVES
 from .backlog import Backlog
 from .blaming import Blaming
 from .checking import CHECK_RETRY
 from .config import Budgets, TorrentConfig
 from .context import Context
+from .describing import Describing
 from .dialling import Dialling
 from .downloads import Downloads
 from .exchanging import EXCHANGE, Exchanging
 from .explain import explain
 from .finding import Finding
 from .finishing import Finishing
+from .handed import HandedLink
 from .links import Links, TorrentLink
 from .running import Running
 from .saving import SAVE, Saving
@@ -80,7 +82,8 @@ class Torrent:
     ``peer_id`` is our own twenty bytes; ``random`` all the randomness there is; ``budgets``
     are shared with other torrents (None: its own, with the memory of ``config``);
     ``new_dial_id`` numbers dials among them.
-    ``priorities`` has one entry per file, 0 or 1; None means all 1.
+    ``priorities`` has one entry per file, 0 or 1; None means all 1.  ``dialling`` is that of
+    a machine which had the torrent's links before, and gives them away (``adopt``).
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Torrent:
         budgets: Budgets | None = None,
         new_dial_id: Callable[[], int] | None = None,
         priorities: tuple[int, ...] | None = None,
+        dialling: Dialling | None = None,
     ) -> None:
         if len(peer_id) != PEER_ID_LENGTH:
             raise LocalProtocolError(f"a peer id has {PEER_ID_LENGTH} bytes")
@@ -102,9 +106,15 @@ class Torrent:
         self._context = context = self._make_context(
             metainfo, peer_id, random, config, budgets or alone
         )
+        if dialling is not None:
+            context.bans = dialling.bans
         self._downloads = Downloads(context)
         self._links = self._downloads.links = Links(context, self._downloads)
-        self._dialling = Dialling(context, self._links, new_dial_id or count(1).__next__)
+        if dialling is not None:
+            dialling.move(context, self._links)
+        self._dialling = dialling or Dialling(
+            context, self._links, new_dial_id or count(1).__next__
+        )
         self._finding = Finding(context, self._dialling)
         self._blaming = Blaming(context, self._links, self._dialling, self._close)
         self._backlog = Backlog(context)
@@ -120,6 +130,7 @@ class Torrent:
         )
         self._downloads.close = self._close
         self._uploads = Uploads(context, self._links)
+        self._describing = Describing(context, self._close)
         self._exchanging = Exchanging(
             context, self._links, self._dialling, self._finding, self._close
         )
@@ -184,10 +195,23 @@ class Torrent:
             context.now = before
             self.postpone(-late)
             raise
-        self._settle()
-        actions = context.actions
-        context.actions = []
-        return actions
+        return self._end_step()
+
+    def adopt(self, handed: HandedLink, now: float) -> list[Action]:
+        """Go on with a link that somebody else has had; the peer notices nothing.
+
+        Raises LocalProtocolError, and has then changed nothing, if it is here already.
+        """
+        if self._links.is_known(handed.link):
+            raise LocalProtocolError(f"link {handed.link!r} is open already")
+        self._context.now = max(self._context.now, now)
+        link = self._links.adopt(handed)
+        self._uploads.choker.add(link.state)
+        if self._context.is_running:
+            self._hear(link, handed.heard)
+        else:
+            self._close(link, CloseReason.STOPPING)
+        return self._end_step()
 
     def next_deadline(self) -> Deadline | None:
         """When ``handle(Tick(), ...)`` is owed at the latest, and why; None if never."""
@@ -312,10 +336,16 @@ class Torrent:
             peer.PieceSuggested: downloads.supply_changed,
             peer.HandshakeDone: self._shaken,
             peer.ExtensionHandshake: self._introduced,
-            peer.ExtensionMessage: self._exchanging.received,
+            peer.ExtensionMessage: self._extended,
             peer.PortReceived: _nothing,
             peer.Fault: self._fault,
         }
+
+    def _end_step(self) -> list[Action]:
+        self._settle()
+        actions = self._context.actions
+        self._context.actions = []
+        return actions
 
     def _settle(self) -> None:
         """The end of every step: ask for what became free, send, and see what is over."""
@@ -331,9 +361,11 @@ class Torrent:
 
     def _bytes_received(self, event: BytesReceived) -> None:
         link = self._links.get(event.link)
-        if link is None:
-            return
-        for happened in link.wire.receive(event.data, self._context.now):
+        if link is not None:
+            self._hear(link, event.data)
+
+    def _hear(self, link: TorrentLink, data: Buffer) -> None:
+        for happened in link.wire.receive(data, self._context.now):
             self._on_peer[type(happened)](link, happened)
             if link.gone:
                 return
@@ -341,6 +373,7 @@ class Torrent:
 
     def _after_input(self, link: TorrentLink) -> None:
         self._uploads.pump(link)
+        self._describing.pump(link)
         self._links.touch(link)
 
     def _sent(self, event: Sent) -> None:
@@ -393,6 +426,7 @@ class Torrent:
         self._blaming.departed(link)
         self._downloads.link_lost(link)
         self._uploads.link_lost(link)
+        self._describing.link_lost(link)
         self._context.budgets.links.give(1)
         self._dialling.link_lost(link)
         self._exchanging.link_lost(link)
@@ -413,7 +447,13 @@ class Torrent:
     def _introduced(self, link: TorrentLink, event: peer.ExtensionHandshake) -> None:
         self._uploads.interest_changed(link, event)
         self._finding.introduced(link, event.value)
+        self._describing.introduced(link, event.value)
         self._exchanging.introduced(link, event.value)
+
+    def _extended(self, link: TorrentLink, event: peer.ExtensionMessage) -> None:
+        self._describing.received(link, event)
+        if not link.gone:
+            self._exchanging.received(link, event)
 
     def _gained(self, link: TorrentLink, event: peer.PiecesGained) -> None:
         self._downloads.gained(link, event)

@@ -17,6 +17,7 @@ import attrs
 
 from ..actions import Action
 from ..events import BytesReceived, Event
+from ..metainfo import MagnetLink
 from ..pieces import ActivePieceConfig
 from ..session import SessionConfig
 from ..torrent import TorrentConfig
@@ -83,6 +84,7 @@ _KINDS: dict[str, Kind] = {
     "tuple[str, ...]": many(TEXT),
     "tuple[int, ...]": many(INT),
     "tuple[int, ...] | None": optional(many(INT)),
+    "tuple[Run, ...] | None": optional(many(pair(INT, INT))),
     "tuple[tuple[BlockInfo, memoryview], ...]": many(pair(BLOCK, PAYLOAD)),
     "tuple[tuple[Span, memoryview], ...]": many(pair(SPAN, PAYLOAD)),
     **{enum.__name__: one_of(enum) for enum in _ENUMS},
@@ -104,7 +106,9 @@ def _fingerprint(classes: Iterable[type]) -> int:
     return zlib.crc32("\n".join(shapes + members).encode())
 
 
-FINGERPRINT = _fingerprint((*EVENTS, *ACTIONS, SessionConfig, TorrentConfig, ActivePieceConfig))
+FINGERPRINT = _fingerprint(
+    (*EVENTS, *ACTIONS, MagnetLink, SessionConfig, TorrentConfig, ActivePieceConfig)
+)
 """Of the names, order and fields of all that a trace can hold."""
 
 
@@ -194,11 +198,12 @@ class Codec:
         return self._layouts[number].read(cursor)
 
 
-def _config_kind(cls: type) -> Kind:
+def _class_kind(cls: type) -> Kind:
     shape = layout(cls, _KINDS)
     return Kind(shape.write, shape.read)
 
 
-_KINDS["ActivePieceConfig"] = _config_kind(ActivePieceConfig)
-TORRENT_CONFIG = _KINDS["TorrentConfig"] = _config_kind(TorrentConfig)
-SESSION_CONFIG = _config_kind(SessionConfig)
+_KINDS["MagnetLink"] = _class_kind(MagnetLink)
+_KINDS["ActivePieceConfig"] = _class_kind(ActivePieceConfig)
+TORRENT_CONFIG = _KINDS["TorrentConfig"] = _class_kind(TorrentConfig)
+SESSION_CONFIG = _class_kind(SessionConfig)

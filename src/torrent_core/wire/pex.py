@@ -17,6 +17,12 @@ from ..bencode import encode as bencode
 from ..errors import BencodeError, WireError
 from ..types import Address, Buffer
 
+NAME = b"ut_pex"
+"""What the extension is called in the extension handshake (BEP 10, ``m``)."""
+
+OUR_ID = 1
+"""The number that we give it there (libtorrent's)."""
+
 PREFERS_ENCRYPTION = 0x01
 IS_SEED = 0x02
 """It uploads only."""
