@@ -64,6 +64,19 @@ class Sessions:
             number = self._next
         return {"session": number, "port": _listening(session)}
 
+    def seek(self, magnet: str, folder: str, host: str) -> dict[str, object]:
+        """A session that has a magnet link and nothing else."""
+        session = lt.session(dict(PLAIN_TCP, listen_interfaces=f"{host}:0"))
+        wanted = lt.parse_magnet_uri(magnet)
+        wanted.save_path = folder
+        wanted.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+        handle = session.add_torrent(wanted)
+        with self._lock:
+            self._next += 1
+            self._held[self._next] = (session, handle)
+            number = self._next
+        return {"session": number, "port": _listening(session)}
+
     def connect(self, session: int, host: str, port: int) -> None:
         self._held[session][1].connect_peer((host, port))
 

@@ -75,6 +75,11 @@ class LibtorrentProcess:
         """A new session that stores what it gets under ``folder``."""
         return self._open(torrent, folder, host, port, False, 0)
 
+    def seeker(self, magnet: str, folder: Path, *, host: str = "127.0.0.1") -> LibtorrentPeer:
+        """A new session that has only a magnet link, and stores what it gets under ``folder``."""
+        opened = self.call("seek", magnet=magnet, folder=str(folder), host=host)
+        return LibtorrentPeer(self, opened["session"], host, opened["port"])
+
     def _open(
         self, torrent: Path, folder: Path, host: str, port: int, seed: bool, upload_limit: int
     ) -> LibtorrentPeer:
