@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from magnet_kit import THEIR_ID, Fair, Seeker, Teller
@@ -163,6 +163,21 @@ def test_a_dial_that_is_answered_after_the_metadata_came_is_the_torrents() -> No
     assert slow.blocks_sent == 8
 
 
+def test_dials_of_other_torrents_stay_theirs() -> None:
+    fair = Fair()
+    other, payload = make_torrent(2 * BLOCK, name="other")
+    fair.disks[other.info_hash] = type(fair.store[0])(other)
+    fair.feed(ev.AddTorrent(other))
+    fair.settle()
+    its = Peer(fair, fair.disks[other.info_hash], payload, latency=2.0)
+    fair.feed(ev.AddPeer(other.info_hash, listen(fair, its, 9)))
+    peer = fair.make(Teller, 0)
+    fair.seek(listen(fair, peer, 5))
+    fair.finish_it()
+    fair.run(seconds=5.0)
+    assert its.alive
+
+
 def test_peers_whose_link_was_lost_are_dialled_by_the_torrent_again() -> None:
     fair = Fair()
     peer = fair.make(Teller, 0)
@@ -256,6 +271,9 @@ def link_facts(fair: Fair) -> list[Any]:
 
 
 @given(st.lists(sayings, max_size=12), st.booleans(), st.integers(0, 40))
+@example([wire.HaveAll(), wire.Unchoke(), wire.Interested(), wire.Port(5)], True, 0)
+@example([wire.Extended(0, b"d1:v3:onee"), wire.Extended(0, b"d1:pi7ee")], True, 0)
+@example([wire.AllowedFast(1), wire.Suggest(2), wire.Have(3), wire.Bitfield(b"\x80")], True, 3)
 def test_a_torrent_knows_of_a_link_what_it_would_know_if_it_had_had_it_from_the_start(
     script: list[wire.Message], extended: bool, cut: int
 ) -> None:
@@ -325,6 +343,16 @@ def test_what_cannot_be_true_of_any_torrent_ends_it_at_once(lie: wire.Message | 
     assert fair.closes() == [CloseReason.PROTOCOL_ERROR]
 
 
+def test_an_extension_handshake_that_is_none_changes_nothing() -> None:
+    fair = Fair()
+    fair.seek()
+    peer = fair.join(Teller, 0, mute=True)
+    peer.say(wire.Extended(0, b"no dictionary"))
+    fair.run(seconds=0.1)
+    assert peer.alive
+    assert "it is asked of" in fair.why()
+
+
 def test_messages_of_the_fast_extension_are_for_those_who_agreed_on_it() -> None:
     fair = Fair()
     fair.seek()
@@ -357,9 +385,8 @@ def test_requests_are_rejected_where_that_can_be_said() -> None:
 def test_who_asks_and_does_not_read_is_left_in_the_end(ask: bytes) -> None:
     fair = Fair(check_every=0)
     fair.seek()
-    peer = fair.join(Teller, 0)
+    peer = fair.join(Teller, 0, mute=True)
     assert peer.line is not None
-    peer.mute = True
     peer.line.stuck = True
     for _ in range(20):
         if peer.alive:
@@ -552,12 +579,10 @@ def test_links_that_say_nothing_are_timed_out_as_ever() -> None:
     fair.connect(shy)
     fair.run(seconds=HANDSHAKE_TIMEOUT + 0.5)
     assert fair.closes() == [CloseReason.HANDSHAKE_TIMEOUT]
-    quiet = fair.join(Quiet, 0)
-    quiet._keep_alive = lambda line: None  # type: ignore[method-assign]
-    quiet.closed()
-    fair.join(Peer, 0)
+    peer = fair.join(Peer, 0)
     fair.run(seconds=IDLE_TIMEOUT + 1)
-    assert CloseReason.IDLE_TIMEOUT in fair.closes()
+    assert fair.closes()[1:] == [CloseReason.IDLE_TIMEOUT]
+    assert any(isinstance(said, wire.KeepAlive) for said in peer.heard)
 
 
 def test_dials_that_come_to_nothing_are_tried_again_and_given_up_in_time() -> None:

@@ -117,9 +117,7 @@ def test_it_says_when_it_is_short_of_peers_and_learns_where_it_is() -> None:
     assert magnet.is_short_of_peers
     for teller in range(9):
         magnet.seen_at("8.8.8.8", f"11.0.0.{teller}")
-    magnet.handle(ev.PeersFound(name, PeerSource.DHT, (Address("8.8.8.8", 1),)), 0.0)
-    assert len(magnet.dialling.book) == 1
-    assert not [a for a in magnet.handle(ev.Tick(), 1.0) if isinstance(a, act.PeersLearned)]
+    assert magnet._finding._external.hosts == ("8.8.8.8",)
 
 
 # --- With real machines, and again ---------------------------------------------------------------

@@ -57,7 +57,6 @@ class Context:
         return False
 
     def enter(self, state: TorrentState) -> None:
-        """Change state, and report it if it is another."""
-        if state is not self.state:
-            self.state = state
-            self.actions.append(StateChanged(self.info_hash, state))
+        """Change to another state, and report it."""
+        self.state = state
+        self.actions.append(StateChanged(self.info_hash, state))
