@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .accounts import Account, Entry, Explanation, Explanations
     from .actions import Action
     from .deadlines import Deadline
+    from .discovery import DiscoveryConfig
     from .errors import (
         BencodeError,
         InvalidData,
@@ -42,6 +43,7 @@ _HOMES = {
     "accounts": ("Account", "Entry", "Explanation", "Explanations"),
     "actions": ("Action",),
     "deadlines": ("Deadline",),
+    "discovery": ("DiscoveryConfig",),
     "errors": (
         "BencodeError",
         "InvalidData",
@@ -72,6 +74,7 @@ __all__ = [
     "Address",
     "BencodeError",
     "Deadline",
+    "DiscoveryConfig",
     "Entry",
     "Event",
     "Explanation",

@@ -23,6 +23,9 @@ from .wire.handshake import Handshake
 DEFAULT_RESERVED = b"\0\0\0\0\0\x10\0\x04"
 """Reserved bytes that offer BEP 10 and BEP 6."""
 
+RESERVED_WITH_DHT = b"\0\0\0\0\0\x10\0\x05"
+"""The same, and a node of the DHT (BEP 5)."""
+
 MakeFramer: TypeAlias = Callable[[LinkState, Outbox], Splitter]
 """Makes what reads a link's input once hands are shaken."""
 

@@ -13,11 +13,12 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from .accounts import Explanations
+from .accounts import Explanation, Explanations
 from .actions import Action, Close
 from .admission import Admission
 from .budget import Budget
 from .deadlines import Deadline, Deadlines, soonest
+from .discovery import DiscoveryConfig
 from .errors import LocalProtocolError, WireError
 from .events import (
     AddMagnet,
@@ -27,12 +28,14 @@ from .events import (
     Event,
     LinkClosed,
     LinkOpened,
+    PeersFound,
     RemoveTorrent,
     Sent,
     StartTorrent,
     StopTorrent,
     Tick,
 )
+from .finding import DISCOVERY_EVENTS, Finder
 from .limits import HANDSHAKE_TIMEOUT, MAX_HALF_OPEN, MAX_LINKS, SLEPT
 from .magnet import Magnet
 from .metainfo import Metainfo
@@ -55,6 +58,8 @@ class SessionConfig:
     """Links and dials of all torrents together."""
     max_half_open: int = MAX_HALF_OPEN
     """Dials under way at once."""
+    discovery: DiscoveryConfig | None = None
+    """How peers are found; None: only those that are named, exchanged, or dial us."""
 
 
 @attrs.define(eq=False)
@@ -73,7 +78,11 @@ class Session:
     def __init__(
         self, peer_id: bytes, random: RandomSource, config: SessionConfig | None = None
     ) -> None:
-        """``peer_id`` is our own twenty bytes, ``random`` all the randomness there is."""
+        """``peer_id`` is our own twenty bytes, ``random`` all the randomness there is.
+
+        Raises LocalProtocolError for a peer id that is none, and for discovery without the
+        ``listen_port`` that it would tell.
+        """
         if len(peer_id) != 20:
             raise LocalProtocolError("a peer id has twenty bytes")
         self.config = config or SessionConfig()
@@ -97,7 +106,10 @@ class Session:
         self._deadlines: Deadlines[InfoHash] = Deadlines()
         self._reasons: dict[InfoHash, str] = {}
         self._now = 0.0
+        port = self.config.torrent.listen_port
+        self._finder = Finder(self.config.discovery, peer_id=peer_id, port=port, random=random)
         self._handlers: dict[type, Callable[[Any], list[Action]]] = {
+            **dict.fromkeys(DISCOVERY_EVENTS, self._heard),
             BytesReceived: self._bytes_received,
             Sent: self._sent,
             LinkOpened: self._link_opened,
@@ -129,6 +141,13 @@ class Session:
             self._postpone(-late)
             raise
         actions += self._share_out()
+        while found := self._finder.settle(self._now):
+            for value in found:
+                if isinstance(value, PeersFound):
+                    actions += self._forward(self._named(value.torrent), value)
+                else:
+                    actions.append(value)
+            actions += self._share_out()
         return actions
 
     def next_deadline(self) -> Deadline | None:
@@ -138,6 +157,7 @@ class Session:
         return soonest(
             None if first is None else Deadline(first[0], self._reasons[first[1]]),
             None if shaking is None else Deadline(shaking[0], "handshake"),
+            self._finder.next_deadline(),
         )
 
     def explain(self, now: float) -> Explanations:
@@ -145,7 +165,20 @@ class Session:
 
         A dictionary by info-hash; ``str`` of it is a paragraph for each torrent.
         """
-        return Explanations((each.info_hash, each.explain(now)) for each in self._members)
+        return Explanations((each.info_hash, self._account(each, now)) for each in self._members)
+
+    def explain_one(self, info_hash: InfoHash, now: float) -> Explanation:
+        """The same for one torrent.  Raises LocalProtocolError if it is not here."""
+        return self._account(self._named(info_hash), now)
+
+    def _account(self, torrent: _Member, now: float) -> Explanation:
+        return torrent.explain(now, self._finder.due(torrent.info_hash))
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether a tracker has still to be told that we left, for which it has
+        STOP_ANNOUNCE_TIMEOUT."""
+        return self._finder.is_leaving
 
     # --- Torrents ------------------------------------------------------------------------
 
@@ -175,6 +208,7 @@ class Session:
             new_dial_id=lambda: self._new_dial(metainfo.info_hash),
             priorities=priorities,
             dialling=dialling,
+            node_seen=lambda address: self._finder.node_seen(metainfo.info_hash, address),
         )
 
     def _add_magnet(self, event: AddMagnet) -> list[Action]:
@@ -187,6 +221,7 @@ class Session:
             config=self.config.torrent,
             budgets=self._budgets,
             new_dial_id=lambda: self._new_dial(info_hash),
+            node_seen=lambda address: self._finder.node_seen(info_hash, address),
         )
         self.magnets.add(info_hash, magnet)
         return self._forward(magnet, StartTorrent(info_hash, event.resume))
@@ -246,6 +281,7 @@ class Session:
         info_hash = torrent.info_hash
         if self._member(info_hash) is not torrent:
             return  # removed; its last dials and links are still being answered
+        self._finder.note(torrent)
         due = torrent.next_deadline()
         if due is None:
             self._deadlines.clear(info_hash)
@@ -385,7 +421,12 @@ class Session:
         del self._dials[event.dial_id]
         return actions
 
+    def _heard(self, event: Any) -> list[Action]:
+        self._finder.handle(event, self._now)
+        return []
+
     def _tick(self, event: Tick) -> list[Action]:
+        self._finder.tick(self._now)
         actions: list[Action] = []
         while (link := self._handshakes.pop_due(self._now)) is not None:
             actions += self._refuse(link, CloseReason.HANDSHAKE_TIMEOUT)

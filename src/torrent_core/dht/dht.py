@@ -147,6 +147,12 @@ class Dht:
             overlay.ping(Address(host.text, address.port), b"", now)
         return self._settle(now)
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Where the nodes of each DHT see us, as far as enough of them agree (BEP 42)."""
+        hosts = (overlay.host for overlay in self.overlays.values())
+        return tuple(host for host in hosts if host is not None)
+
     # --- Searches ----------------------------------------------------------------------------
 
     def search(

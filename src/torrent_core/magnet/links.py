@@ -12,7 +12,7 @@ from ..deadlines import Deadline, Deadlines
 from ..errors import LocalProtocolError
 from ..geometry import Geometry
 from ..limits import MAX_UPLOAD_QUEUE
-from ..link import Link
+from ..link import DEFAULT_RESERVED, RESERVED_WITH_DHT, Link
 from ..linkstate import LinkState
 from ..peer.events import HandshakeDone, PeerEvent
 from ..peer.outbox import Outbox
@@ -55,6 +55,8 @@ class EarlyLink:
     metadata_id: int = 0
     """The peer's number for ut_metadata; 0 if it does not speak that."""
     was_useful: bool = False
+    told_node: bool = False
+    """The peer has said where its node of the DHT is."""
     gone: bool = False
 
     @property
@@ -162,6 +164,7 @@ class Links:
             sink=_NoSink(),
             now=now,
             since=since,
+            reserved=DEFAULT_RESERVED if context.config.dht_port is None else RESERVED_WITH_DHT,
             make_framer=self._make_framer,
         )
         candidates = [address] if dialled else []

@@ -32,14 +32,22 @@ from ..events import (
     StopTorrent,
     Tick,
 )
-from ..limits import MAX_REPLY_BACKLOG, SLEPT
+from ..limits import BLOCK_SIZE, MAX_REPLY_BACKLOG, SLEPT
 from ..metadata import MetadataTransfer
 from ..metainfo import MagnetLink, Metainfo, parse_torrent
 from ..peer import events as peer
 from ..torrent import Budgets, Dialling, HandedLink, PeerStatus, TorrentConfig, TorrentStatus
 from ..torrent.finding import Finding
 from ..torrent.waking import lateness
-from ..types import CloseReason, InfoHash, PeerSource, RandomSource, TorrentState
+from ..types import (
+    Address,
+    CloseReason,
+    InfoHash,
+    PeerSource,
+    RandomSource,
+    TorrentState,
+    Totals,
+)
 from ..wire import metadata as wire
 from ..wire import pex
 from .context import Context
@@ -63,7 +71,9 @@ class Magnet:
         config: TorrentConfig | None = None,
         budgets: Budgets | None = None,
         new_dial_id: Callable[[], int] | None = None,
+        node_seen: Callable[[Address], None] | None = None,
     ) -> None:
+        self._node_seen = node_seen
         self.metainfo: Metainfo | None = None
         """What the torrent is, once that is known: then this machine is done for."""
         self.resume: bytes | None = None
@@ -183,6 +193,22 @@ class Magnet:
         """RESOLVING or STOPPED."""
         return self._context.state
 
+    @property
+    def totals(self) -> Totals:
+        """For trackers, who take nobody for a leecher that has nothing left: how much is left
+        is not known yet, and a block is named in its place (as libtorrent does)."""
+        return Totals(0, 0, BLOCK_SIZE)
+
+    @property
+    def is_private(self) -> bool:
+        """``Context.is_private``."""
+        return self._context.is_private
+
+    @property
+    def trackers(self) -> tuple[tuple[str, ...], ...]:
+        """Those that the link names, each a tier of its own (as libtorrent has it)."""
+        return tuple((url,) for url in self._context.magnet.trackers)
+
     def give_away(self) -> list[HandedLink]:
         """The live links, for the torrent that ``metainfo`` is of."""
         if self.metainfo is None:
@@ -211,7 +237,7 @@ class Magnet:
             peer.HandshakeDone: self._shaken,
             peer.ExtensionHandshake: self._hello,
             peer.ExtensionMessage: self._extended,
-            peer.PortReceived: _nothing,
+            peer.PortReceived: self._has_node,
             peer.Fault: self._fault,
         }
 
@@ -266,8 +292,7 @@ class Magnet:
             self._stop(None)
             self._links.flush()
             return
-        tiers = tuple((url,) for url in context.magnet.trackers)
-        self.metainfo = attrs.evolve(found, trackers=tiers)
+        self.metainfo = attrs.evolve(found, trackers=self.trackers)
         context.actions.append(MetadataReceived(context.info_hash, self.metainfo.encode()))
 
     # --- Links -------------------------------------------------------------------------
@@ -358,6 +383,12 @@ class Magnet:
             context.transfer.lost(link.state.ordinal, context.now)
         elif said.metadata_size is not None:
             context.transfer.offer(link.state.ordinal, said.metadata_size, context.now)
+
+    def _has_node(self, link: EarlyLink, event: peer.PortReceived) -> None:
+        """BEP 5: the peer has a node of the DHT.  What it says again is not looked at."""
+        if self._node_seen is not None and not link.told_node:
+            link.told_node = True
+            self._node_seen(Address(link.state.address.host, event.port))
 
     def _extended(self, link: EarlyLink, event: peer.ExtensionMessage) -> None:
         if event.ext_id == pex.OUR_ID and pex.NAME in self._context.extensions:

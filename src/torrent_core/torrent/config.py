@@ -32,6 +32,9 @@ class TorrentConfig:
     """Resume data is saved so long after the first unsaved progress."""
     listen_port: int | None = None
     """Our own port, told to peers (BEP 10, ``p``)."""
+    dht_port: int | None = None
+    """Where our node of the DHT listens, told to peers that have one too (BEP 5, PORT); those
+    of private torrents are not told."""
     client_name: str = CLIENT_NAME
     exchange_peers: bool = True
     """Offer and take peer exchange (BEP 11); private torrents never do."""

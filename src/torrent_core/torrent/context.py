@@ -90,6 +90,11 @@ class Context:
         return len(event.files) == len(self.metainfo.files)
 
     @property
+    def dht_port(self) -> int | None:
+        """What peers are told of our node of the DHT; None if nothing."""
+        return None if self.metainfo.private else self.config.dht_port
+
+    @property
     def is_running(self) -> bool:
         """Whether links are wanted."""
         return self.state not in (TorrentState.STOPPING, TorrentState.STOPPED)

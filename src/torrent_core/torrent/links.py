@@ -16,7 +16,7 @@ from ..bitfield import indices
 from ..deadlines import Deadline, Deadlines
 from ..errors import LocalProtocolError
 from ..limits import ALLOWED_FAST_COUNT, MAX_UPLOAD_QUEUE
-from ..link import Link
+from ..link import DEFAULT_RESERVED, RESERVED_WITH_DHT, Link
 from ..linkstate import LinkState
 from ..peer.events import BlockSink, HandshakeDone
 from ..pieces import LinkRequests
@@ -62,6 +62,8 @@ class TorrentLink:
     """Somebody else shook hands on it, and said that we have nothing."""
     gone: bool = False
     """Closed, or lost: nothing more is done with it."""
+    told_node: bool = False
+    """The peer has said where its node of the DHT is."""
     reading: int = 0
     """Bytes being read from storage to be sent on it."""
     reads: deque[Read] = attrs.field(factory=deque)
@@ -203,6 +205,7 @@ class Links:
             since=handed.since,
             greeted=handed.greeted,
             unsent=handed.unsent,
+            reserved=DEFAULT_RESERVED if context.dht_port is None else RESERVED_WITH_DHT,
         )
         requests = context.scheduler.add_link(state, now)
         candidates = list(handed.candidates)
@@ -235,6 +238,8 @@ class Links:
         link.told = context.verified.bitfield
         link.wire.peer.send_pieces(link.told)
         self._offer_extensions(link)
+        if context.dht_port is not None and event.handshake.dht:
+            link.wire.peer.port(context.dht_port)
         ready = LinkReady(context.info_hash, link.id, link.state.address, peer_id)
         context.actions.append(ready)
 

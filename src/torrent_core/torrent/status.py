@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from ..candidates import DialBook
-from ..types import Address, InfoHash, LinkId, PeerSource, TorrentState
+from ..types import Address, InfoHash, LinkId, PeerSource, TorrentState, Totals
 from .context import Context
 from .dialled import DialledLink
 from .links import Links, TorrentLink
@@ -95,6 +95,13 @@ def torrent_status(
         eta=_eta(left, down_rate),
         known=book.known(),
     )
+
+
+def torrent_totals(context: Context, links: Links) -> Totals:
+    """What a tracker is told (BEP 3)."""
+    downloaded, uploaded = links.totals()
+    missing = context.metainfo.geometry.all_pieces & ~context.verified.bitfield
+    return Totals(uploaded, downloaded, size_of(context, missing))
 
 
 def peer_status(link: TorrentLink, book: DialBook, all_pieces: int, now: float) -> PeerStatus:

@@ -50,7 +50,7 @@ from ..pieces import (
     RequestScheduler,
 )
 from ..storage import FileMap
-from ..types import Buffer, CloseReason, InfoHash, RandomSource, TorrentState
+from ..types import Address, Buffer, CloseReason, InfoHash, RandomSource, TorrentState, Totals
 from .announcing import HAVES
 from .backlog import Backlog
 from .blaming import Blaming
@@ -68,7 +68,7 @@ from .handed import HandedLink
 from .links import Links, TorrentLink
 from .running import Running
 from .saving import SAVE, Saving
-from .status import PeerStatus, TorrentStatus, peer_status, torrent_status
+from .status import PeerStatus, TorrentStatus, peer_status, torrent_status, torrent_totals
 from .uploads import Uploads
 from .waking import lateness
 from .writing import Writing
@@ -84,6 +84,7 @@ class Torrent:
     ``new_dial_id`` numbers dials among them.
     ``priorities`` has one entry per file, 0 or 1; None means all 1.  ``dialling`` is that of
     a machine which had the torrent's links before, and gives them away (``adopt``).
+    ``node_seen`` is told where peers say that they have a node of the DHT.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Torrent:
         new_dial_id: Callable[[], int] | None = None,
         priorities: tuple[int, ...] | None = None,
         dialling: Dialling | None = None,
+        node_seen: Callable[[Address], None] | None = None,
     ) -> None:
         if len(peer_id) != PEER_ID_LENGTH:
             raise LocalProtocolError(f"a peer id has {PEER_ID_LENGTH} bytes")
@@ -134,6 +136,7 @@ class Torrent:
         self._exchanging = Exchanging(
             context, self._links, self._dialling, self._finding, self._close
         )
+        self._node_seen = node_seen
         self._on_event = self._event_table()
         self._on_peer = self._peer_table()
         self._running.prioritise(priorities)
@@ -263,7 +266,22 @@ class Torrent:
     def is_short_of_peers(self) -> bool:
         """Whether something is missing, links are few, and nobody is left to be dialled."""
         context = self._context
-        return context.may_dial and bool(context.missing) and self._dialling.is_short
+        return context.may_dial and self._dialling.is_short and bool(context.missing)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether its trackers alone may tell of its peers (BEP 27)."""
+        return self._context.metainfo.private
+
+    @property
+    def trackers(self) -> tuple[tuple[str, ...], ...]:
+        """Their URLs, by tiers (BEP 12)."""
+        return self._context.metainfo.trackers
+
+    @property
+    def totals(self) -> Totals:
+        """What a tracker is told: all runs together, and what is not verified yet."""
+        return torrent_totals(self._context, self._links)
 
     def status(self, now: float) -> TorrentStatus:
         """The whole torrent at a glance."""
@@ -337,7 +355,7 @@ class Torrent:
             peer.HandshakeDone: self._shaken,
             peer.ExtensionHandshake: self._introduced,
             peer.ExtensionMessage: self._extended,
-            peer.PortReceived: _nothing,
+            peer.PortReceived: self._has_node,
             peer.Fault: self._fault,
         }
 
@@ -454,6 +472,12 @@ class Torrent:
         self._describing.received(link, event)
         if not link.gone:
             self._exchanging.received(link, event)
+
+    def _has_node(self, link: TorrentLink, event: peer.PortReceived) -> None:
+        """BEP 5: the peer has a node of the DHT.  What it says again is not looked at."""
+        if self._node_seen is not None and not link.told_node:
+            link.told_node = True
+            self._node_seen(Address(link.state.address.host, event.port))
 
     def _gained(self, link: TorrentLink, event: peer.PiecesGained) -> None:
         self._downloads.gained(link, event)

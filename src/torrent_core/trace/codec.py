@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, get_args
 import attrs
 
 from ..actions import Action
+from ..discovery import DiscoveryConfig
 from ..events import BytesReceived, Event
 from ..metainfo import MagnetLink
 from ..pieces import ActivePieceConfig
@@ -89,6 +90,7 @@ _KINDS: dict[str, Kind] = {
     "tuple[tuple[Span, memoryview], ...]": many(pair(SPAN, PAYLOAD)),
     **{enum.__name__: one_of(enum) for enum in _ENUMS},
     "Family | None": optional(one_of(Family)),
+    "tuple[Family, ...]": many(one_of(Family)),
 }
 """By the annotation of the field; what a link is called is added by ``Codec``."""
 
@@ -106,9 +108,9 @@ def _fingerprint(classes: Iterable[type]) -> int:
     return zlib.crc32("\n".join(shapes + members).encode())
 
 
-FINGERPRINT = _fingerprint(
-    (*EVENTS, *ACTIONS, MagnetLink, SessionConfig, TorrentConfig, ActivePieceConfig)
-)
+_CONFIGS = (SessionConfig, DiscoveryConfig, TorrentConfig, ActivePieceConfig)
+
+FINGERPRINT = _fingerprint((*EVENTS, *ACTIONS, MagnetLink, *_CONFIGS))
 """Of the names, order and fields of all that a trace can hold."""
 
 
@@ -206,4 +208,5 @@ def _class_kind(cls: type) -> Kind:
 _KINDS["MagnetLink"] = _class_kind(MagnetLink)
 _KINDS["ActivePieceConfig"] = _class_kind(ActivePieceConfig)
 TORRENT_CONFIG = _KINDS["TorrentConfig"] = _class_kind(TorrentConfig)
+_KINDS["DiscoveryConfig | None"] = optional(_class_kind(DiscoveryConfig))
 SESSION_CONFIG = _class_kind(SessionConfig)
