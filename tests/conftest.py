@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +24,46 @@ settings.register_profile(
     "long", max_examples=500, stateful_step_count=100, print_blob=True, **_quiet
 )
 settings.load_profile("long" if LONG else os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+os.environ["TORRENT_CORE_NO_DISCOVERY"] = "1"
+"""For every command that a test runs, also in processes of their own; tests of discovery say
+otherwise, and name routers and trackers on loopback."""
+
+
+class _NotOnLoopback(BaseException):
+    """A test would have sent something beyond this machine; nothing may catch it."""
+
+
+def _guarded(send: Any) -> Any:
+    def guarded(self: socket.socket, *arguments: Any) -> Any:
+        address = arguments[-1]
+        if self.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
+            _check_loopback(str(address[0]))
+        return send(self, *arguments)
+
+    return guarded
+
+
+def _check_loopback(host: str) -> None:
+    try:
+        there = ip_address(host)
+    except ValueError:
+        return  # a name: who looks it up comes by here again with what it stands for
+    if host == "255.255.255.255":  # which the system refuses unless it is allowed
+        return
+    if not (there.is_loopback or there.is_unspecified or there.is_multicast):
+        raise _NotOnLoopback(host)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing_leaves_this_machine() -> Iterator[None]:
+    """Connections and datagrams go to loopback.  Multicast, which is sent on the interfaces that
+    a test names, is left to those tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex", "sendto"):
+            patch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)), False)
+        yield
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -22,7 +22,7 @@ def seed(metainfo: Metainfo, folder: Path) -> Iterator[int]:
     ready, enough = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        async with Client(download_dir=folder, host="127.0.0.1") as client:
+        async with Client(download_dir=folder, host="127.0.0.1", discovery=None) as client:
             torrent = await client.add(metainfo)
             await torrent.wait_complete()
             port.append(client.port)

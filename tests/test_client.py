@@ -113,7 +113,7 @@ def scripted(monkeypatch):
 
 @pytest.fixture
 def make(tmp_path):
-    return lambda **options: Client(tmp_path, host="127.0.0.1", **options)
+    return lambda **options: Client(tmp_path, host="127.0.0.1", discovery=None, **options)
 
 
 def enter(client, torrent, state, **fields):

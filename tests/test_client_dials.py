@@ -22,7 +22,7 @@ async def test_why_a_dial_failed_is_told_to_those_who_listen(tmp_path: Path) -> 
     meta, _ = make_torrent(8 * BLOCK)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    async with Client(tmp_path, host="127.0.0.1") as client:
+    async with Client(tmp_path, host="127.0.0.1", discovery=None) as client:
         reports = client.events()
         handle = await client.add(meta)
         handle.add_peer("127.0.0.1", port)

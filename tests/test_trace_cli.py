@@ -319,7 +319,7 @@ async def test_what_waits_reaches_the_file_while_nothing_happens(
 ) -> None:
     monkeypatch.setattr(tracefile, "FLUSH_INTERVAL", 0.01)
     file = tmp_path / "run.trace"
-    async with Client(tmp_path / "got", host="127.0.0.1", trace=file) as client:
+    async with Client(tmp_path / "got", host="127.0.0.1", discovery=None, trace=file) as client:
         torrent = await client.add(META)
         with anyio.fail_after(PATIENCE):
             for _ in iter(lambda: replay(chunks_of(file)).steps >= 2, True):
@@ -335,7 +335,7 @@ async def test_a_trace_that_finds_no_room_is_a_warning_and_the_client_goes_on(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "run.trace"
-    async with Client(tmp_path / "got", host="127.0.0.1", trace=file) as client:
+    async with Client(tmp_path / "got", host="127.0.0.1", discovery=None, trace=file) as client:
         recording = client._recording
         assert recording is not None
         recording._file.close()

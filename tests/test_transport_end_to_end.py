@@ -58,7 +58,7 @@ def target(tmp_path):
 
 
 def a_client(folder, **options):
-    return Client(folder, host="127.0.0.1", **options)
+    return Client(folder, host="127.0.0.1", discovery=None, **options)
 
 
 def damage(path, offset):

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .client import Client, PeerUnreachable, TorrentHandle
+    from .client import Client, PeerDiscovery, PeerUnreachable, TorrentHandle
     from .errors import (
         CannotListen,
         ClientClosed,
@@ -26,6 +26,7 @@ _HOMES = {
     "Client": "client",
     "ClientClosed": "errors",
     "DuplicateTorrent": "errors",
+    "PeerDiscovery": "client",
     "PeerUnreachable": "client",
     "StorageError": "errors",
     "TorrentGone": "errors",
@@ -39,6 +40,7 @@ __all__ = [
     "Client",
     "ClientClosed",
     "DuplicateTorrent",
+    "PeerDiscovery",
     "PeerUnreachable",
     "StorageError",
     "TorrentGone",

@@ -78,6 +78,7 @@ class Driver:
         self._closed = False
         self._alarm = math.inf
         self._wake = anyio.Event()
+        self._stirred: anyio.Event | None = None
         self._subscribers: list[Callable[[Report], None]] = []
         discoverer = discoverer or NoDiscoverer()
         self._carry: dict[type, Callable[..., None]] = {
@@ -136,6 +137,12 @@ class Driver:
         """Take no more commands."""
         self._closed = True
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return once ``condition`` holds of the machine, or there is a failure."""
+        while self.failure is None and not condition():
+            self._stirred = self._stirred or anyio.Event()
+            await self._stirred.wait()
+
     async def run(self) -> None:
         """Wake the machine at its deadlines, for ever; raises the failure if there is one."""
         while self.failure is None:
@@ -164,6 +171,9 @@ class Driver:
             self._fail(bug)
         finally:
             self._busy = False
+            if self._stirred is not None:
+                self._stirred.set()
+                self._stirred = None
 
     def _carry_out(self, actions: list[Action]) -> None:
         carry = self._carry

@@ -20,7 +20,7 @@ LIMIT = 90
 
 
 async def _fetch(payload: Payload, into: Path, seeder: DebianSeeder) -> None:
-    async with Client(download_dir=into, host="127.0.0.1", port=0) as client:
+    async with Client(download_dir=into, host="127.0.0.1", discovery=None, port=0) as client:
         torrent = await client.add(payload.torrent)
         torrent.add_peer(seeder.host, seeder.port)
         with anyio.fail_after(LIMIT):

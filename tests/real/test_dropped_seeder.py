@@ -49,7 +49,9 @@ async def test_a_dropped_seeders_requests_go_to_the_other_in_the_same_step(
         libtorrent.seeder(payload.torrent, payload.folder, host=host, upload_limit=RATE)
         for host in (LEAVES, STAYS)
     )
-    async with Client(download_dir=tmp_path / "got", host="127.0.0.1", port=0) as client:
+    async with Client(
+        download_dir=tmp_path / "got", host="127.0.0.1", discovery=None, port=0
+    ) as client:
         recorder = Recorder(client)
         torrent = await client.add(payload.torrent)
         watch = Watch(recorder, torrent)
@@ -79,7 +81,9 @@ async def test_a_killed_seeders_requests_are_all_asked_of_the_other(
     doomed = LibtorrentProcess()
     try:
         leaves = doomed.seeder(payload.torrent, payload.folder, host=LEAVES, upload_limit=RATE)
-        async with Client(download_dir=tmp_path / "got", host="127.0.0.1", port=0) as client:
+        async with Client(
+            download_dir=tmp_path / "got", host="127.0.0.1", discovery=None, port=0
+        ) as client:
             recorder = Recorder(client)
             torrent = await client.add(payload.torrent)
             torrent.add_peer(leaves.host, leaves.port)

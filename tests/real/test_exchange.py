@@ -9,13 +9,14 @@ import pytest
 
 from torrent_core import PeerStatus
 from torrent_core.types import PeerSource
-from transports import Client, TorrentHandle
+from transports import Client, PeerDiscovery, TorrentHandle
 
 from .libtorrent_peer import LibtorrentProcess
 from .payload import KIB, MIB, single_file
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
+PEX = PeerDiscovery(trackers=False, dht=False, lsd=False)
 LIMIT = 60
 SLOW = 32 * KIB
 """So that nobody is complete before the test is over."""
@@ -40,7 +41,9 @@ async def test_we_learn_of_a_second_peer_through_a_first(
     second = libtorrent.seeder(payload.torrent, payload.folder, host="127.0.2.1", upload_limit=SLOW)
     await first.connect(second.host, second.port)
     await second.wait("peer_count", at_least=1)
-    async with Client(download_dir=tmp_path / "got", host="127.0.3.1", port=0) as client:
+    async with Client(
+        download_dir=tmp_path / "got", host="127.0.3.1", discovery=PEX, port=0
+    ) as client:
         torrent = await client.add(payload.torrent)
         torrent.add_peer(first.host, first.port)
         row = await _row(torrent, second.host)
@@ -54,7 +57,9 @@ async def test_libtorrent_learns_of_a_second_peer_through_us(
     payload = single_file(tmp_path, 8 * MIB, 64 * KIB)
     second = libtorrent.seeder(payload.torrent, payload.folder, host="127.0.2.1", upload_limit=SLOW)
     third = libtorrent.leecher(payload.torrent, tmp_path / "third", host="127.0.3.1")
-    async with Client(download_dir=tmp_path / "got", host="127.0.1.1", port=0) as client:
+    async with Client(
+        download_dir=tmp_path / "got", host="127.0.1.1", discovery=PEX, port=0
+    ) as client:
         torrent = await client.add(payload.torrent)
         torrent.add_peer(second.host, second.port)
         await _row(torrent, second.host)

@@ -81,7 +81,7 @@ async def _scene(libtorrent: LibtorrentProcess, tmp_path: Path) -> AsyncIterator
     payload = single_file(tmp_path, 3 * MIB + 1000, 64 * KIB)
     honest = libtorrent.seeder(payload.torrent, payload.folder, host=HONEST, upload_limit=SLOW)
     into = tmp_path / "got"
-    async with Client(download_dir=into, host="127.0.0.1", port=0) as client:
+    async with Client(download_dir=into, host="127.0.0.1", discovery=None, port=0) as client:
         reports = client.events()
         torrent = await client.add(payload.torrent)
         torrent.add_peer(honest.host, honest.port)
@@ -159,7 +159,7 @@ async def test_extension_messages_that_make_no_sense_are_ignored(tmp_path: Path)
     odd = Villain(extension_garbage, CloseReason.STOPPING)
     async with (
         at_large(odd, payload, HOSTILE) as port,
-        Client(download_dir=tmp_path / "got", host="127.0.0.1") as client,
+        Client(download_dir=tmp_path / "got", host="127.0.0.1", discovery=None) as client,
     ):
         reports = client.events()
         torrent = await client.add(payload.torrent)

@@ -142,7 +142,7 @@ from transports import Client
 
 async def main(torrent, into, host, port):
     config = SessionConfig(torrent=TorrentConfig(resume_interval=0.02))
-    async with Client(into, host="127.0.0.1", config=config) as client:
+    async with Client(into, host="127.0.0.1", discovery=None, config=config) as client:
         reports = client.events()
         handle = await client.add(torrent)
         handle.add_peer(host, int(port))

@@ -22,7 +22,7 @@ LIMIT = 60
 
 
 async def _fetch(payload: Payload, into: Path, sources: list[tuple[str, int]]) -> None:
-    async with Client(download_dir=into, host="127.0.0.1", port=0) as client:
+    async with Client(download_dir=into, host="127.0.0.1", discovery=None) as client:
         torrent = await client.add(payload.torrent)
         for host, port in sources:
             torrent.add_peer(host, port)
@@ -44,7 +44,7 @@ async def test_after_the_handshake_each_side_sees_the_other(
     seeder = libtorrent.seeder(payload.torrent, payload.folder, upload_limit=64 * KIB)
     peer_id = b"-TC0100-abcdefghijkl"
     async with Client(
-        download_dir=tmp_path / "got", host="127.0.0.1", port=0, peer_id=peer_id
+        download_dir=tmp_path / "got", host="127.0.0.1", discovery=None, port=0, peer_id=peer_id
     ) as client:
         torrent = await client.add(payload.torrent)
         torrent.add_peer(seeder.host, seeder.port)
@@ -112,7 +112,9 @@ async def test_libtorrent_downloads_from_us(
     who_dials: str, libtorrent: LibtorrentProcess, tmp_path: Path
 ) -> None:
     payload = multi_file(tmp_path, {"a": 1_000_000, "b/c": 2_000_001}, 64 * KIB)
-    async with Client(download_dir=payload.folder, host="127.0.0.1", port=0) as client:
+    async with Client(
+        download_dir=payload.folder, host="127.0.0.1", discovery=None, port=0
+    ) as client:
         recorder = Recorder(client)
         torrent = await client.add(payload.torrent)
         with anyio.fail_after(LIMIT):
@@ -138,7 +140,9 @@ async def test_what_libtorrent_gave_us_we_give_to_another_libtorrent(
     payload = single_file(tmp_path, 3 * MIB, 64 * KIB)
     seeder = libtorrent.seeder(payload.torrent, payload.folder, upload_limit=4 * MIB)
     leecher = libtorrent.leecher(payload.torrent, tmp_path / "theirs", host="127.0.1.1")
-    async with Client(download_dir=tmp_path / "ours", host="127.0.0.1", port=0) as client:
+    async with Client(
+        download_dir=tmp_path / "ours", host="127.0.0.1", discovery=None, port=0
+    ) as client:
         torrent = await client.add(payload.torrent)
         torrent.add_peer(seeder.host, seeder.port)
         await leecher.connect("127.0.0.1", client.port)
@@ -155,7 +159,9 @@ async def test_a_seeder_that_comes_back_is_dialled_again(
 ) -> None:
     payload = single_file(tmp_path, 2 * MIB, 64 * KIB)
     first = libtorrent.seeder(payload.torrent, payload.folder, upload_limit=512 * KIB)
-    async with Client(download_dir=tmp_path / "got", host="127.0.0.1", port=0) as client:
+    async with Client(
+        download_dir=tmp_path / "got", host="127.0.0.1", discovery=None, port=0
+    ) as client:
         torrent = await client.add(payload.torrent)
         with anyio.fail_after(LIMIT):
             reports = client.events()

@@ -2,7 +2,8 @@
 
 from .client import Client
 from .dials import PeerUnreachable
+from .finding import PeerDiscovery
 from .handle import TorrentHandle
 from .subscription import EventStream
 
-__all__ = ["Client", "EventStream", "PeerUnreachable", "TorrentHandle"]
+__all__ = ["Client", "EventStream", "PeerDiscovery", "PeerUnreachable", "TorrentHandle"]

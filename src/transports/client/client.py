@@ -35,6 +35,7 @@ from ..faces import Clock, Machine
 from ..tcp import make_network
 from ..tcp.sockets import close_listeners, describe, local_port, open_listeners
 from .dials import DialWatch
+from .finding import NOWHERE, Means, PeerDiscovery
 from .handle import TorrentHandle
 from .source import PathName, load
 from .subscription import ClientReport, EventStream, Subscriptions
@@ -58,9 +59,13 @@ class Client:
     monotonic), ``random`` and ``peer_id`` are for those who want to repeat a run; ``trace`` is
     a file that it is recorded in, for ``torrent_core.trace.replay``.
 
+    ``discovery`` says how peers are found; None: only those that are named, or dial us.
+    ``state_dir`` keeps nodes of the DHT from one run to the next; None keeps none.
+
     Entering it raises CannotListen, an OSError, if the port is not to be had, and OSError for
-    a trace that cannot be begun.  Leaving it stops the torrents, in at most ``STOP_TIMEOUT``
-    seconds.  A bug in the core or an adapter ends the client with that exception.
+    a trace that cannot be begun.  Leaving it stops the torrents, which trackers are told, in
+    at most ``STOP_TIMEOUT`` seconds.  A bug in the core or an adapter ends the client with that
+    exception.
     """
 
     port: int
@@ -72,6 +77,8 @@ class Client:
         port: int = 0,
         host: str | None = None,
         *,
+        discovery: PeerDiscovery | None = PeerDiscovery(),  # noqa: B008 - it is frozen
+        state_dir: PathName | None = None,
         resume_dir: PathName | None = None,
         preallocate: bool = False,
         config: SessionConfig | None = None,
@@ -87,6 +94,8 @@ class Client:
         self._wanted_port = port
         self._preallocate = preallocate
         self._config = config or SessionConfig()
+        state = None if state_dir is None else os.path.abspath(state_dir)
+        self._means = Means(discovery or NOWHERE, host, state)
         self._clock = clock
         self._random = random or Random(secrets.randbits(256))
         self._trace = trace
@@ -149,14 +158,16 @@ class Client:
         listeners = await self._listen()
         self.port = local_port(listeners)
         try:
-            machine = self._make_session()
+            machine = self._make_session(await self._settled_config(listeners))
         except BaseException:
             await close_listeners(listeners)
+            self._means.close()
             raise
         self._network = make_network(listeners)
         self._disk = Disk(preallocate=self._preallocate)
         network = DialWatch(self._network, self._subscriptions.publish)
-        self.driver = Driver(machine, self._clock, self._disk, network)
+        self._discoverer = self._means.discoverer()
+        self.driver = Driver(machine, self._clock, self._disk, network, self._discoverer)
         self.driver.subscribe(self._dispatch)
         self._quit = anyio.Event()
         self._tasks: TaskGroup = anyio.create_task_group()
@@ -190,10 +201,13 @@ class Client:
         except OSError as error:
             raise CannotListen(self._wanted_port, error.errno, describe(error)) from error
 
-    def _make_session(self) -> Machine:
-        """The session as the driver is to see it."""
+    async def _settled_config(self, listeners: list[SocketListener]) -> SessionConfig:
+        """What was wanted, and what has come of it: ports, nodes, secrets."""
         policy = attrs.evolve(self._config.torrent, listen_port=self.port)
-        config = attrs.evolve(self._config, torrent=policy)
+        return await self._means.open(listeners, attrs.evolve(self._config, torrent=policy))
+
+    def _make_session(self, config: SessionConfig) -> Machine:
+        """The session as the driver is to see it."""
         if self._trace is None:
             self.session = Session(peer_id=self.peer_id, random=self._random, config=config)
             return self.session
@@ -214,6 +228,8 @@ class Client:
             try:
                 async with anyio.create_task_group() as tasks:
                     await tasks.start(self._network.run)
+                    if self._discoverer is not None:
+                        await tasks.start(self._discoverer.run)
                     tasks.start_soon(self._disk.run)
                     tasks.start_soon(self.driver.run)
                     if self._recording is not None:
@@ -225,6 +241,7 @@ class Client:
             finally:
                 self._running = False
                 self.driver.close()
+                self._means.close()
                 try:
                     await self._disk.aclose()
                 finally:
@@ -240,7 +257,11 @@ class Client:
                         self.driver.command(StopTorrent(handle.info_hash))
                 for handle in self.torrents:
                     await handle.stop()
+                if self._discoverer is not None:
+                    await self.driver.until(lambda: not self.session.is_leaving)
                 await self._network.aclose()
+                if self._discoverer is not None:
+                    await self._discoverer.aclose()
 
     def _register(self, metainfo: Metainfo, download_dir: PathName | None) -> TorrentStorage:
         folder = os.path.abspath(download_dir or self.download_dir)

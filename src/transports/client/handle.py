@@ -73,7 +73,7 @@ class TorrentHandle:
 
         ``str`` of it is a paragraph for people.  Raises TorrentGone.
         """
-        return self._torrent.explain(self._driver.now)
+        return self._session.explain_one(self._torrent.info_hash, self._driver.now)
 
     @property
     def state(self) -> TorrentState:

@@ -90,7 +90,9 @@ async def run_demo(folder: Path, size: int, seed: int, on_status: OnStatus) -> D
             group = await stack.enter_async_context(anyio.create_task_group())
             swarm = Swarm(metainfo, source)
             await swarm.start(stack, group)
-            async with Client(target, host=HOST, random=random.Random(seed)) as client:
+            async with Client(
+                target, host=HOST, discovery=None, random=random.Random(seed)
+            ) as client:
                 ledger = Ledger(swarm.names)
                 began = anyio.current_time()
                 await _download(client, swarm, ledger, on_status)
@@ -165,7 +167,7 @@ class Swarm:
     @asynccontextmanager
     async def _seeding(self, resume: str) -> AsyncIterator[tuple[Client, TorrentHandle]]:
         resume_dir = self._source.parent / resume
-        async with Client(self._source, host=HOST, resume_dir=resume_dir) as client:
+        async with Client(self._source, host=HOST, discovery=None, resume_dir=resume_dir) as client:
             torrent = await client.add(self.metainfo)
             await torrent.wait_complete()
             yield client, torrent

@@ -1,0 +1,138 @@
+"""How a client finds peers: what its user wants of it, and the sockets and files for that."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from ipaddress import ip_address
+
+import anyio.to_thread
+import attrs
+from anyio.abc import SocketAttribute, SocketListener
+
+from torrent_core import DiscoveryConfig, SessionConfig
+from torrent_core.dht import ROUTERS
+from torrent_core.lsd import GROUP_IPV4, GROUP_IPV6
+from torrent_core.types import Address, Family
+
+from ..discoverer import NetworkDiscoverer
+from ..nodes import NodesFile
+from ..udp import MulticastSockets, UdpSockets, close_sockets, open_groups, open_sockets
+
+NODES_NAME = "dht.nodes"
+"""The file in the folder of state that keeps nodes of the DHT."""
+
+SECRET_BYTES = 20
+
+_FAMILIES = {socket.AF_INET: Family.IPV4, socket.AF_INET6: Family.IPV6}
+_GROUPS = {Family.IPV4: GROUP_IPV4, Family.IPV6: GROUP_IPV6}
+
+
+@attrs.frozen
+class PeerDiscovery:
+    """The means by which a client finds peers; private torrents use their trackers alone."""
+
+    trackers: bool = True
+    """Announce to the trackers that a torrent names."""
+    dht: bool = True
+    """Take part in the DHT."""
+    lsd: bool = True
+    """Announce on the local network."""
+    pex: bool = True
+    """Exchange peers with peers."""
+    routers: tuple[Address, ...] = ROUTERS
+    """Where to enter the DHT the first time: names or literals."""
+
+
+NOWHERE = PeerDiscovery(trackers=False, dht=False, lsd=False, pex=False)
+"""Only peers that are named, or dial us."""
+
+
+class Means:
+    """What a client opens to find peers, and gives back at the end."""
+
+    def __init__(self, wanted: PeerDiscovery, host: str | None, state_dir: str | None) -> None:
+        """``host`` is where the client listens: one that listens on loopback alone announces
+        on the local network of this machine alone."""
+        self._wanted = wanted
+        self._is_local = host is not None and _is_loopback(host)
+        self._host = host
+        self._nodes = None if state_dir is None else NodesFile(os.path.join(state_dir, NODES_NAME))
+        self._sockets: list[socket.socket] = []
+        self._groups: dict[Address, socket.socket] = {}
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything is to be sent by other ways than links."""
+        return self._wanted.trackers or self._wanted.dht or self._wanted.lsd
+
+    async def open(self, listeners: list[SocketListener], config: SessionConfig) -> SessionConfig:
+        """Open what is needed; returns ``config`` with what the session must know of it.
+
+        Raises OSError if there is no UDP port to be had."""
+        port = config.torrent.listen_port or 0
+        exchange = config.torrent.exchange_peers and self._wanted.pex
+        torrent = attrs.evolve(config.torrent, exchange_peers=exchange)
+        config = attrs.evolve(config, torrent=torrent)
+        if not self.is_needed:
+            return config
+        families = tuple(
+            dict.fromkeys(_FAMILIES[each.extra(SocketAttribute.family)] for each in listeners)
+        )
+        if self._wanted.trackers or self._wanted.dht:
+            self._sockets = await self._open_udp(port)
+        if self._wanted.lsd:
+            self._groups = open_groups(_GROUPS[family] for family in families)
+        if self._wanted.dht:
+            udp_port: int = self._sockets[0].getsockname()[1]
+            config = attrs.evolve(config, torrent=attrs.evolve(torrent, dht_port=udp_port))
+        return attrs.evolve(config, discovery=await self._policy(families))
+
+    async def _open_udp(self, port: int) -> list[socket.socket]:
+        """The port that peers dial, as everybody has it; if somebody has that, any other."""
+        try:
+            return await open_sockets(self._host, port)
+        except OSError:
+            return await open_sockets(self._host, 0)
+
+    async def _policy(self, families: tuple[Family, ...]) -> DiscoveryConfig:
+        nodes = None
+        if self._wanted.dht and self._nodes is not None:
+            nodes = await anyio.to_thread.run_sync(self._nodes.load)
+        return DiscoveryConfig(
+            secret=secrets.token_bytes(SECRET_BYTES),
+            trackers=self._wanted.trackers,
+            dht=self._wanted.dht,
+            local=self._wanted.lsd,
+            families=families,
+            routers=self._wanted.routers,
+            nodes=nodes,
+        )
+
+    def discoverer(self) -> NetworkDiscoverer | None:
+        """What carries it out, over all that is open; None if nothing is needed."""
+        if not self.is_needed:
+            return None
+        interfaces = _loopback_interfaces() if self._is_local else None
+        return NetworkDiscoverer(
+            datagrams=UdpSockets(self._sockets) if self._sockets else None,
+            multicast=MulticastSockets(self._groups, interfaces) if self._groups else None,
+            nodes=self._nodes,
+        )
+
+    def close(self) -> None:
+        """Give back what is open."""
+        close_sockets(self._sockets)
+        close_sockets(self._groups.values())
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _loopback_interfaces() -> list[str]:
+    return [name for _, name in socket.if_nameindex() if name.startswith("lo")]
