@@ -456,16 +456,16 @@ MUTANTS = (
     Mutant(
         "of crossed links each side keeps the first",
         "exactly one link of two machines survives, on both",
-        "torrent_core.torrent.links",
-        "        if crossed and we_are_greater is not link.state.incoming:\n",
-        "        if False:\n",
+        "torrent_core.torrent.dialled",
+        "    if crossed and we_are_greater is not link.state.incoming:\n",
+        "    if False:\n",
         "test_crossed_links.py::test_the_link_of_the_greater_peer_id_stays_where_both_dial_at_once",
     ),
     Mutant(
         "a peer is dialled again that is connected by another link",
         "a peer has one link, however many addresses",
-        "torrent_core.torrent.links",
-        "        first.candidates += link.candidates\n        link.candidates = []\n",
+        "torrent_core.torrent.dialled",
+        "    first.candidates += link.candidates\n    link.candidates = []\n",
         "",
         "test_crossed_links.py::"
         "test_of_two_links_that_we_opened_the_first_stays_and_neither_is_dialled_again",
@@ -490,7 +490,7 @@ MUTANTS = (
         "a private torrent listens to anybody",
         "a private torrent leaks nothing (BEP 27)",
         "torrent_core.torrent.finding",
-        "        if self._context.metainfo.private and source not in _OF_PRIVATE:\n",
+        "        if self._context.is_private and source not in _OF_PRIVATE:\n",
         "        if False:\n",
         "test_torrent_finding.py::"
         "test_whatever_is_told_a_private_torrent_listens_to_its_tracker_and_its_user",
