@@ -273,7 +273,11 @@ def link_facts(fair: Fair) -> list[Any]:
 @given(st.lists(sayings, max_size=12), st.booleans(), st.integers(0, 40))
 @example([wire.HaveAll(), wire.Unchoke(), wire.Interested(), wire.Port(5)], True, 0)
 @example([wire.Extended(0, b"d1:v3:onee"), wire.Extended(0, b"d1:pi7ee")], True, 0)
-@example([wire.AllowedFast(1), wire.Suggest(2), wire.Have(3), wire.Bitfield(b"\x80")], True, 3)
+@example(
+    [wire.AllowedFast(1), wire.Suggest(2), wire.Have(3), wire.Have(4), wire.Bitfield(b"\x80")],
+    True,
+    3,
+)
 def test_a_torrent_knows_of_a_link_what_it_would_know_if_it_had_had_it_from_the_start(
     script: list[wire.Message], extended: bool, cut: int
 ) -> None:
