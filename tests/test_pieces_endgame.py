@@ -242,7 +242,8 @@ def quick(peer: Peer, swarm: Swarm) -> None:
 def test_an_idle_link_with_a_rate_is_asked_for_the_last_blocks_in_the_same_step() -> None:
     swarm, _, second = waiting()
     quick(second, swarm)
-    swarm.gain(second, 0)
+    swarm.scheduler.touch(second.book)
+    swarm.settle()
     assert blocks_of(second.live) == [(0, 1), (0, 0)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from contextlib import asynccontextmanager
 
@@ -20,9 +21,9 @@ from transports.udp.reading import MAX_BURST, read_datagrams
 from transports.udp.sockets import UdpSockets, close_sockets, open_sockets
 
 LOOPBACK = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
-GROUP = Address("239.192.152.143", 16771)
-"""BEP 14's group at a port where no client listens."""
-GROUP_6 = Address("ff15::efc0:988f", 16771)
+GROUP = Address("239.192.152.143", 10_000 + os.getpid() % 20_000)
+"""BEP 14's group at a port where no client listens, nor another run of these tests."""
+GROUP_6 = Address("ff15::efc0:988f", GROUP.port)
 
 
 @asynccontextmanager
