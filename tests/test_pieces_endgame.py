@@ -256,7 +256,8 @@ def test_a_look_in_vain_is_not_repeated_at_once_by_a_link_with_requests_out() ->
     swarm.deliver(helper)  # it has one block out, and the other link is quick
     assert blocks_of(helper.live) == [(1, 1)]
     swarm.peers[1].book.last_progress = -10.0
-    swarm.gain(helper, 0)
+    swarm.scheduler.touch(helper.book)
+    swarm.settle()
     assert blocks_of(helper.live) == [(1, 1)]
     swarm.review()
     assert len(helper.live) == 3
