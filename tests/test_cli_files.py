@@ -487,8 +487,8 @@ def test_a_file_in_place_of_the_folder_is_one_line(
     [
         ("magnet:?xt=urn:btih:" + 40 * "a", "magnet links are not supported yet: "),
         ("MAGNET:?xt=x", "magnet links are not supported yet: "),
-        ("http://127.0.0.1/x.torrent", "http sources are not supported yet: "),
-        ("https://127.0.0.1/x.torrent", "https sources are not supported yet: "),
+        ("ftp://127.0.0.1/x.torrent", "ftp sources are not supported yet: "),
+        ("udp://127.0.0.1/announce", "udp sources are not supported yet: "),
     ],
 )
 @pytest.mark.parametrize("command", ["info", "verify", "get", "seed"])

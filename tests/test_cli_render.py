@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from torrent_core.types import PeerSource
 from transports.cli import render
 
 
@@ -25,6 +27,15 @@ class Status:
     pieces_total: int = 8
     eta: float | None = None
     checking: float = 0.0
+    known: Mapping[PeerSource, int] = attrs.field(factory=dict)
+
+
+def test_progress_says_where_the_peers_come_from() -> None:
+    known = {PeerSource.TRACKER: 40, PeerSource.NAMED: 0, PeerSource.DHT: 2}
+    status = Status(peers=3, known=known)
+    assert "peers 3 (known: tracker 40, dht 2)" in render.progress_line("seeding", status)
+    said = json.loads(render.json_line("progress", 0.0, "seeding", status, {}))
+    assert said["known"] == {"tracker": 40, "dht": 2}
 
 
 @given(st.text())

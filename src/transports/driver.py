@@ -87,7 +87,7 @@ class Driver:
             Dial: network.dial,
             CancelDial: network.cancel_dial,
             **dict.fromkeys(STORAGE_ACTIONS, disk.submit),
-            **_carried_by(discoverer),
+            **carried_by(discoverer),
         }
         network.attach(self.feed)
         discoverer.attach(self.feed)
@@ -196,7 +196,8 @@ class Driver:
         self._wake.set()
 
 
-def _carried_by(discoverer: Discoverer) -> dict[type, Callable[..., None]]:
+def carried_by(discoverer: Discoverer) -> dict[type, Callable[..., None]]:
+    """Which of its methods carries out which action."""
     return {
         Fetch: discoverer.fetch,
         CancelFetch: discoverer.cancel_fetch,

@@ -185,6 +185,10 @@ class Dht:
         """Look for this torrent no longer; no effect if it is not looked for."""
         self._searches.forget(info_hash)
 
+    def is_searching(self, info_hash: InfoHash) -> bool:
+        """Whether a search for this torrent is under way, or waits to begin."""
+        return self._searches.is_under_way(info_hash)
+
     def swarm_size(self, info_hash: InfoHash) -> SwarmSize | None:
         """What the latest search with ``scrape`` counted; None if it counted nobody."""
         return self._searches.size(info_hash)

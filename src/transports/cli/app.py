@@ -26,6 +26,7 @@ from .failures import (
 )
 from .get import get
 from .info import info
+from .inquiries import announce, dht, scrape
 from .replay import replay
 from .seed import seed
 from .verify import verify
@@ -54,7 +55,7 @@ def commands(context: click.Context) -> int:
     return OK
 
 
-for _command in (get, seed, create, info, verify, replay, demo):
+for _command in (get, seed, create, info, verify, announce, scrape, dht, replay, demo):
     commands.add_command(_command)
 
 

@@ -11,9 +11,10 @@ import click
 
 from .failures import INTERRUPTED, OK, CommandFailed
 from .options import (
+    FindBy,
     backend_option,
+    discovery_options,
     json_option,
-    no_discovery_option,
     peer_option,
     port_option,
     seconds,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 )
 @peer_option
 @port_option
-@no_discovery_option
+@discovery_options
 @click.option("--seed", "keep_seeding", is_flag=True, help="Go on seeding when complete.")
 @click.option(
     "--timeout",
@@ -66,6 +67,7 @@ def get(
     folder: Path,
     peers: tuple[tuple[str, int], ...],
     port: int,
+    find_by: FindBy,
     keep_seeding: bool,
     timeout: float | None,
     trace: Path | None,
@@ -74,7 +76,10 @@ def get(
     quiet: bool,
     backend: str,
 ) -> int:
-    """Download what SOURCE, a .torrent file or - for stdin, describes.
+    """Download what SOURCE, a .torrent file, its http(s) URL or - for stdin, describes.
+
+    Peers are found by the torrent's trackers, the DHT, the local network and other peers;
+    those of a private torrent by its trackers alone.
 
     An interrupted download goes on where it was when the same command is run again.  When
     nothing moves for five seconds it says why.
@@ -92,7 +97,7 @@ def get(
     if trace is not None:
         require_replaceable(trace)
     screen = choose_screen(metainfo.name, as_json=as_json, quiet=quiet)
-    fetch = Fetch(metainfo, folder, peers, port, keep_seeding, timeout, screen, trace)
+    fetch = Fetch(metainfo, folder, peers, port, find_by, keep_seeding, timeout, screen, trace)
     try:
         claim(metainfo, folder, force=force, quiet=as_json or quiet)
         status = run_async(
@@ -118,6 +123,7 @@ class Fetch:
         folder: Path,
         peers: tuple[tuple[str, int], ...],
         port: int,
+        find_by: FindBy,
         keep_seeding: bool,
         timeout: float | None,
         screen: Screen,
@@ -131,6 +137,7 @@ class Fetch:
         self._folder = folder
         self._peers = [Address(*peer) for peer in peers]
         self._port = port
+        self._find_by = find_by
         self._keep_seeding = keep_seeding
         self._timeout = timeout
         self._screen = screen
@@ -149,7 +156,9 @@ class Fetch:
         from . import watch
 
         async with (
-            Client(self._folder, self._port, trace=self._trace) as client,
+            Client(
+                self._folder, self._port, trace=self._trace, **self._find_by.for_client()
+            ) as client,
             anyio.create_task_group() as showing,
         ):
             reports = client.events(unhurried=(PieceVerified,))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="SOURCE")
 @json_option
 def info(source: str, as_json: bool) -> int:
-    """Show what SOURCE, a .torrent file or - for stdin, says."""
+    """Show what SOURCE, a .torrent file, its http(s) URL or - for stdin, says."""
     from .sources import load_torrent
 
     metainfo = load_torrent(source)

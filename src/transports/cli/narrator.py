@@ -7,8 +7,10 @@ from collections.abc import Iterable
 import attrs
 
 from torrent_core import actions
-from torrent_core.types import Address, BlockInfo, LinkId
+from torrent_core.types import Address, BlockInfo, LinkId, PeerSource
 from transports.client.dials import PeerUnreachable
+
+from .render import plural
 
 
 @attrs.frozen
@@ -33,6 +35,8 @@ class Narrator:
         self._addresses: dict[LinkId, Address] = {}
         self._failures: dict[Address, str] = {}
         self._trouble_told: set[str] = set()
+        self._trackers_down: dict[str, str] = {}
+        self._told: set[str] = set()
 
     def peer(self, link: LinkId) -> str:
         """The peer's address, or a question mark where the link was never ready."""
@@ -64,8 +68,52 @@ class Narrator:
                 return Story("blocks_released", fields | {"cause": cause.value})
             case actions.BlocksReassigned(link=link, blocks=blocks):
                 return Story("blocks_reassigned", self._blocks(link, blocks))
+            case actions.PeersLearned():
+                return self._learned(report)
+            case actions.TrackerReplied() | actions.TrackerFailed():
+                return self._tracker(report)
             case _:
                 return self._trouble(report)
+
+    def _learned(self, report: actions.PeersLearned) -> Story:
+        """People are told of each source once: from then on the figures say it."""
+        source = report.source
+        whose = f" ({report.detail})" if source is PeerSource.TRACKER else ""
+        note = f"{source.value}{whose} told of {plural(report.count, 'peer')}"
+        fields: dict[str, object] = {
+            "source": source.name.lower(),
+            "count": report.count,
+            "detail": report.detail,
+        }
+        return Story("peers_learned", fields, self._once(f"{source.name} {whose}", note))
+
+    def _tracker(self, report: actions.TrackerReplied | actions.TrackerFailed) -> Story:
+        url = report.url
+        if isinstance(report, actions.TrackerFailed):
+            note = self._failed_tracker(url, report.detail)
+            return Story("tracker_failed", {"url": url, "message": report.detail}, note)
+        self._trackers_down.pop(url, None)
+        warned = f"{url} warns: {report.warning}"
+        fields: dict[str, object] = {
+            "url": url,
+            "seeds": report.seeds,
+            "leechers": report.leechers,
+            "tracker_peers": report.peers,
+            "message": report.warning,
+        }
+        return Story("tracker_replied", fields, self._once(warned) if report.warning else None)
+
+    def _failed_tracker(self, url: str, why: str) -> str | None:
+        known = self._trackers_down.get(url) == why
+        self._trackers_down[url] = why
+        return None if known else f"{url} does not help: {why}"
+
+    def _once(self, what: str, text: str = "") -> str | None:
+        """``text``, the first time that there is ``what`` to be told."""
+        if what in self._told:
+            return None
+        self._told.add(what)
+        return text or what
 
     def _trouble(self, report: object) -> Story | None:
         match report:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import click
 
@@ -92,14 +93,78 @@ def port_option(function: F) -> F:
     )(function)
 
 
-def no_discovery_option(function: F) -> F:
-    """Accepted so that scripts may say it today; until there is discovery it is always so."""
+class FindBy(NamedTuple):
+    """By which means a command finds peers; the names of ``PeerDiscovery``."""
+
+    trackers: bool = True
+    dht: bool = True
+    lsd: bool = True
+    pex: bool = True
+    routers: tuple[tuple[str, int], ...] = ()
+    """Empty for the well-known ones."""
+
+    def for_client(self) -> dict[str, Any]:
+        """What to make a ``Client`` with."""
+        import attrs
+
+        from torrent_core.types import Address
+        from transports.client import PeerDiscovery
+
+        policy = PeerDiscovery(*self[:4])
+        if self.routers:
+            named = tuple(Address(*router) for router in self.routers)
+            policy = attrs.evolve(policy, routers=named)
+        return {"discovery": policy, "state_dir": state_dir() if self.dht else None}
+
+
+def state_dir() -> str:
+    """The user's folder for what is kept from run to run."""
+    import platformdirs
+
+    return platformdirs.user_state_dir("torrent-core", appauthor=False)
+
+
+_MEANS = {
+    "trackers": "Do not announce to the torrent's trackers.",
+    "dht": "Do not take part in the DHT.",
+    "lsd": "Do not announce on the local network.",
+    "pex": "Do not exchange peers with peers.",
+}
+
+NO_DISCOVERY_VARIABLE = "TORRENT_CORE_NO_DISCOVERY"
+
+
+def router_option(function: F) -> F:
     return click.option(
+        "--dht-router",
+        "routers",
+        type=peer,
+        metavar="HOST:PORT",
+        multiple=True,
+        help="Enter the DHT here. May be repeated.  [default: well-known nodes]",
+    )(function)
+
+
+def discovery_options(function: F) -> F:
+    """The switches of all means; the command gets a ``FindBy`` as ``find_by``."""
+
+    @functools.wraps(function)
+    def gathered(
+        *arguments: Any, no_discovery: bool, routers: tuple[tuple[str, int], ...], **options: Any
+    ) -> Any:
+        means = {name: not options.pop(f"no_{name}") and not no_discovery for name in _MEANS}
+        return function(*arguments, find_by=FindBy(**means, routers=routers), **options)
+
+    command = click.option(
         "--no-discovery",
         is_flag=True,
-        expose_value=False,
-        help="Only the peers that are named or dial us (there is no discovery yet).",
-    )(function)
+        envvar=NO_DISCOVERY_VARIABLE,
+        show_envvar=True,
+        help="None of these: only peers that are named, or dial us.",
+    )(router_option(gathered))
+    for name, text in reversed(_MEANS.items()):
+        command = click.option(f"--no-{name}", is_flag=True, help=text)(command)
+    return cast(F, command)
 
 
 def json_option(function: F) -> F:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torrent_core.types import PeerSource
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -33,6 +36,8 @@ class Status(Protocol):
     def pieces_total(self) -> int: ...
     @property
     def eta(self) -> float | None: ...
+    @property
+    def known(self) -> Mapping[PeerSource, int]: ...
 
 
 def printable(text: str) -> str:
@@ -82,6 +87,11 @@ def fraction(state: str, status: Status) -> float:
     return status.checking if state == "checking" else status.progress
 
 
+def origins(status: Status) -> dict[str, int]:
+    """How many peers each source told of, by a word for each source."""
+    return {source.name.lower(): count for source, count in status.known.items() if count}
+
+
 def progress_line(state: str, status: Status) -> str:
     """One plain line of progress."""
     parts = [
@@ -89,11 +99,17 @@ def progress_line(state: str, status: Status) -> str:
         f"pieces {status.pieces_have}/{status.pieces_total}",
         f"down {rate(status.down_rate)}",
         f"up {rate(status.up_rate)}",
-        f"peers {status.peers}",
+        _peers(status),
     ]
     if status.eta is not None and state == "downloading":
         parts.append(f"left {duration(status.eta)}")
     return ", ".join(parts)
+
+
+def _peers(status: Status) -> str:
+    """Those that are connected, and where all that are known come from."""
+    told = ", ".join(f"{name} {count}" for name, count in origins(status).items())
+    return f"peers {status.peers}" + (f" (known: {told})" if told else "")
 
 
 def json_line(
@@ -117,5 +133,6 @@ def json_line(
             "pieces_have": status.pieces_have,
             "pieces_total": status.pieces_total,
             "eta": None if status.eta is None else round(status.eta, 1),
+            "known": origins(status),
         }
     return json.dumps(fields | dict(more), allow_nan=False)

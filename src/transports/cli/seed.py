@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .failures import INTERRUPTED, CommandFailed
-from .options import backend_option, no_discovery_option, port_option
+from .options import FindBy, backend_option, discovery_options, port_option
 
 if TYPE_CHECKING:
     from torrent_core.metainfo import Metainfo
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @click.argument("torrent", metavar="TORRENT")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @port_option
-@no_discovery_option
+@discovery_options
 @backend_option
-def seed(torrent: str, folder: Path, port: int, backend: str) -> int:
+def seed(torrent: str, folder: Path, port: int, find_by: FindBy, backend: str) -> int:
     """Seed TORRENT from DIR, the folder that holds its file or folder, until interrupted.
 
     What is there is verified first; of incomplete data, the complete pieces are served.
@@ -38,7 +38,7 @@ def seed(torrent: str, folder: Path, port: int, backend: str) -> int:
     screen = choose_screen(metainfo.name)
     try:
         status = run_async(
-            lambda: _serve(metainfo, folder, port, screen),
+            lambda: _serve(metainfo, folder, port, find_by, screen),
             backend=backend,
             on_signal=lambda: screen.note("stopping; interrupt again to abort"),
             on_abort=screen.close,
@@ -50,7 +50,9 @@ def seed(torrent: str, folder: Path, port: int, backend: str) -> int:
     return status
 
 
-async def _serve(metainfo: Metainfo, folder: Path, port: int, screen: Screen) -> int:
+async def _serve(
+    metainfo: Metainfo, folder: Path, port: int, find_by: FindBy, screen: Screen
+) -> int:
     import anyio
 
     from transports.client import Client
@@ -59,7 +61,7 @@ async def _serve(metainfo: Metainfo, folder: Path, port: int, screen: Screen) ->
     from .watch import show_reports, show_status
 
     async with (
-        Client(download_dir=folder, port=port) as client,
+        Client(download_dir=folder, port=port, **find_by.for_client()) as client,
         anyio.create_task_group() as showing,
     ):
         reports = client.events()

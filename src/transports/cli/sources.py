@@ -11,16 +11,18 @@ from .failures import CommandFailed, describe_os_error
 if TYPE_CHECKING:
     from torrent_core.metainfo import Metainfo
 
-URL_SCHEMES = ("http", "https", "ftp", "udp")
+WEB_SCHEMES = ("http", "https")
+OTHER_SCHEMES = ("ftp", "udp")
 
 
 def load_torrent(source: str) -> Metainfo:
-    """Read and parse a .torrent from a path, or from stdin for ``-``.
+    """Read and parse a .torrent from a path, from the web, or from stdin for ``-``.
 
     Raises CommandFailed with the source's name and what is wrong with it.
     """
     from torrent_core.errors import InvalidData
     from torrent_core.metainfo import parse_torrent
+    from transports.errors import FetchRefused
 
     name = "stdin" if source == "-" else source
     _refuse_links(source)
@@ -29,19 +31,25 @@ def load_torrent(source: str) -> Metainfo:
     except OSError as error:
         detail = error.strerror or str(error)
         raise CommandFailed(f"cannot read {name}: {detail}") from error
+    except FetchRefused as error:
+        raise CommandFailed(f"cannot fetch {name}: {error}") from error
     except InvalidData as error:
         raise CommandFailed(f"{name} is not a usable torrent: {error}") from error
 
 
 def _refuse_links(source: str) -> None:
-    scheme = source.partition(":")[0].lower()
+    scheme = _scheme(source)
     if scheme == "magnet":
         raise CommandFailed("magnet links are not supported yet: get the .torrent file itself")
-    if scheme in URL_SCHEMES:
+    if scheme in OTHER_SCHEMES:
         raise CommandFailed(
             f"{scheme} sources are not supported yet: fetch the .torrent file first,"
             " or pipe it in and name it -"
         )
+
+
+def _scheme(source: str) -> str:
+    return source.partition(":")[0].lower()
 
 
 def _read(source: str) -> bytes:
@@ -50,6 +58,12 @@ def _read(source: str) -> bytes:
 
     if source == "-":
         return sys.stdin.buffer.read(MAX_TORRENT_BYTES + 1)
+    if _scheme(source) in WEB_SCHEMES:
+        import anyio
+
+        from transports.http.download import download
+
+        return anyio.run(download, source)
     with Path(source).open("rb") as file:
         return file.read(MAX_TORRENT_BYTES + 1)
 

@@ -128,11 +128,13 @@ class Client:
     ) -> TorrentHandle:
         """Take a torrent in and start it.
 
-        ``source`` is the path of a torrent file, its bytes, or what is in it.  Without
-        ``resume``, what an earlier run saved is not believed, and what is on disk hashed.
-        ``priorities`` has one entry per file, 0 (skip) or 1.  Raises OSError for a path that
-        cannot be read, MetainfoError or BencodeError for a malformed torrent,
-        DuplicateTorrent, LocalProtocolError for bad priorities, ClientClosed.
+        ``source`` is the path of a torrent file, an http or https URL of one, its bytes, or
+        what is in it.  Without ``resume``, what an earlier run saved is not believed, and what
+        is on disk hashed.  ``priorities`` has one entry per file, 0 (skip) or 1.
+
+        Raises OSError for a path that cannot be read, FetchRefused for a URL that leads to
+        nothing, MetainfoError or BencodeError for a malformed torrent, DuplicateTorrent,
+        LocalProtocolError for bad priorities, ClientClosed.
         """
         metainfo = await load(source)
         self._check_running()

@@ -13,8 +13,17 @@ from torrent_core.metainfo import Metainfo, parse_torrent
 PathName: TypeAlias = str | os.PathLike[str]
 
 
+URL_SCHEMES = ("http://", "https://")
+"""How a text begins that names a torrent on the web."""
+
+
 async def load(source: PathName | bytes | Metainfo) -> Metainfo:
     """The torrent that ``source`` is, holds or names.  Reads and parses on a thread."""
+    if isinstance(source, str) and source.lower().startswith(URL_SCHEMES):
+        # Few fetch, and all the others need not have what it takes.
+        from ..http.download import download
+
+        source = await download(source)
     if isinstance(source, Metainfo):
         return source
     if isinstance(source, bytes):

@@ -1,0 +1,363 @@
+"""``torrent-core announce``, ``scrape`` and ``dht lookup``: one question, and its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from .failures import FAILED, OK, CommandFailed
+from .options import (
+    MAX_PORT,
+    backend_option,
+    json_option,
+    router_option,
+    seconds,
+)
+
+if TYPE_CHECKING:
+    from torrent_core.actions import TrackerReplied, TrackerScraped
+    from torrent_core.dht import Dht
+    from torrent_core.discovery import Found
+    from torrent_core.trackers import Trackers
+
+HASH_DIGITS = 40
+
+tracker_option = click.option(
+    "--tracker",
+    "urls",
+    multiple=True,
+    metavar="URL",
+    help="Ask this tracker, and not those that the torrent names. May be repeated.",
+)
+
+timeout_option = click.option(
+    "--timeout",
+    type=seconds,
+    default="30",
+    metavar="S",
+    show_default=True,
+    help="Wait so many seconds for an answer.",
+)
+
+
+class Subject(NamedTuple):
+    """What is asked about."""
+
+    info_hash: bytes
+    urls: tuple[str, ...]
+    private: bool = False
+    size: int = 1
+
+
+def info_hash_of(text: str) -> bytes | None:
+    """The info-hash that 40 hexadecimal digits are, or None."""
+    digits = len(text) == HASH_DIGITS and text.isalnum() and text.isascii()
+    try:
+        return bytes.fromhex(text) if digits else None
+    except ValueError:
+        return None
+
+
+def _subject(source: str, urls: tuple[str, ...]) -> Subject:
+    """Raises CommandFailed for a source that is none, and where there is no tracker to ask."""
+    from .sources import load_torrent
+
+    info_hash = info_hash_of(source)
+    if info_hash is not None:
+        subject = Subject(info_hash, urls)
+    else:
+        meta = load_torrent(source)
+        named = tuple(url for tier in meta.trackers for url in tier)
+        subject = Subject(meta.info_hash, urls or named, meta.private, meta.total_length)
+    if not subject.urls:
+        raise CommandFailed("no tracker is named: say --tracker URL")
+    return subject
+
+
+class _Printer:
+    """Says what comes, a line or an object each, and remembers whether any of it was good."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self.answered = False
+
+    def say(self, fields: dict[str, object], line: str, *, good: bool = True) -> None:
+        """One answer, for machines and for people."""
+        from .render import printable
+
+        self.answered |= good
+        click.echo(json.dumps(fields) if self._as_json else printable(line))
+
+    def tell(self, found: Found) -> None:
+        """One thing that was found."""
+        from torrent_core.actions import TrackerFailed, TrackerReplied, TrackerScraped
+        from torrent_core.events import PeersFound
+
+        match found:
+            case PeersFound(peers=peers):
+                for peer in peers:
+                    self.say({"event": "peer", "peer": str(peer)}, str(peer))
+            case TrackerReplied():
+                self._replied(found)
+            case TrackerScraped():
+                self._scraped(found)
+            case TrackerFailed(url=url, detail=detail):
+                fields: dict[str, object] = {"event": "failed", "url": url, "message": detail}
+                self.say(fields, f"{url}: {detail}", good=False)
+
+    def _replied(self, found: TrackerReplied) -> None:
+        from .render import plural
+
+        seeds, leechers = _count(found.seeds), _count(found.leechers)
+        text = f"{seeds} seeds, {leechers} leechers, told of {plural(found.peers, 'peer')}"
+        warning = f" (it warns: {found.warning})" if found.warning else ""
+        fields: dict[str, object] = {
+            "event": "replied",
+            "url": found.url,
+            "seeds": found.seeds,
+            "leechers": found.leechers,
+            "peers": found.peers,
+            "warning": found.warning,
+            "external_ip": found.external_ip,
+        }
+        self.say(fields, f"{found.url}: {text}{warning}")
+
+    def _scraped(self, found: TrackerScraped) -> None:
+        counts = (found.seeds, found.leechers, found.completed)
+        seeds, leechers, completed = map(_count, counts)
+        text = f"{seeds} seeds, {leechers} leechers, {completed} times completed"
+        fields: dict[str, object] = {
+            "event": "failed" if found.detail else "scraped",
+            "url": found.url,
+            "seeds": found.seeds,
+            "leechers": found.leechers,
+            "completed": found.completed,
+            "message": found.detail,
+        }
+        self.say(fields, f"{found.url}: {found.detail or text}", good=not found.detail)
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+@click.command(short_help="Ask trackers how large a swarm is.")
+@click.argument("source", metavar="SOURCE")
+@tracker_option
+@timeout_option
+@json_option
+@backend_option
+def scrape(source: str, urls: tuple[str, ...], timeout: float, as_json: bool, backend: str) -> int:
+    """Ask the trackers of SOURCE how many seeds and leechers they know.
+
+    SOURCE is a .torrent file, its http(s) URL, - for stdin, or an info-hash of 40 digits with
+    --tracker.  Nobody is told that we take part.
+    """
+    subject = _subject(source, urls)
+
+    def begin(trackers: Trackers, now: float, url: str) -> list[Found]:
+        return trackers.scrape(subject.info_hash, url, now)
+
+    return _ask_each(subject, 1, begin, timeout, as_json, backend)
+
+
+@click.command(short_help="Announce to trackers once.")
+@click.argument("source", metavar="SOURCE")
+@tracker_option
+@click.option(
+    "--port",
+    type=click.IntRange(1, MAX_PORT),
+    default=6881,
+    show_default=True,
+    metavar="N",
+    help="The port that trackers are told.",
+)
+@timeout_option
+@json_option
+@backend_option
+def announce(
+    source: str, urls: tuple[str, ...], port: int, timeout: float, as_json: bool, backend: str
+) -> int:
+    """Announce to the trackers of SOURCE, show what each answers, and leave again.
+
+    SOURCE is a .torrent file, its http(s) URL, - for stdin, or an info-hash of 40 digits with
+    --tracker.
+    """
+    subject = _subject(source, urls)
+
+    def begin(trackers: Trackers, now: float, url: str) -> list[Found]:
+        return trackers.add(subject.info_hash, [[url]], now, subject.private)
+
+    return _ask_each(subject, port, begin, timeout, as_json, backend)
+
+
+def _ask_each(
+    subject: Subject,
+    port: int,
+    begin: Callable[[Trackers, float, str], list[Found]],
+    timeout: float,
+    as_json: bool,
+    backend: str,
+) -> int:
+    """Ask all trackers at the same time; OK if one of them answers."""
+    from torrent_core.trackers import parse_url
+
+    from .runner import run_async
+
+    bad = [url for url in subject.urls if parse_url(url) is None]
+    if bad:
+        raise CommandFailed(f"{bad[0]} is no tracker")
+    printer = _Printer(as_json)
+
+    async def work() -> int:
+        import anyio
+
+        async with anyio.create_task_group() as tasks:
+            for url in dict.fromkeys(subject.urls):
+                tasks.start_soon(_ask, subject, url, port, begin, timeout, printer)
+        return OK if printer.answered else FAILED
+
+    return run_async(work, backend=backend, on_signal=_nothing, on_abort=_nothing)
+
+
+async def _ask(
+    subject: Subject,
+    url: str,
+    port: int,
+    begin: Callable[[Trackers, float, str], list[Found]],
+    timeout: float,
+    printer: _Printer,
+) -> None:
+    """Put the question to one tracker, wait for the answer, and take leave if need be."""
+    import anyio
+
+    from torrent_core.actions import TrackerFailed, TrackerReplied, TrackerScraped
+    from transports.inquiry import inquiring
+
+    trackers = make_trackers(subject, port)
+    answers: list[Found] = []
+    is_over = anyio.Event()
+
+    def tell(found: Found) -> None:
+        if not answers and not is_over.is_set():
+            printer.tell(found)
+        if isinstance(found, TrackerReplied | TrackerFailed | TrackerScraped):
+            answers.append(found)
+
+    async with inquiring(trackers, tell) as inquiry:
+        inquiry.do(lambda part, now: begin(part, now, url))
+        with anyio.move_on_after(timeout):
+            await inquiry.until(lambda _: bool(answers))
+        is_over.set()
+        if not answers:
+            fields: dict[str, object] = {"event": "failed", "url": url, "message": "no answer"}
+            printer.say(fields, f"{url}: no answer in {timeout:g} s", good=False)
+        if any(isinstance(answer, TrackerReplied) for answer in answers):
+            inquiry.do(lambda part, now: part.stop(subject.info_hash, now))
+            await inquiry.until(lambda part: not part.is_stopping(subject.info_hash))
+
+
+def make_trackers(subject: Subject, port: int) -> Trackers:
+    """Trackers for one question, asked under a name that nobody keeps."""
+    import secrets
+    from itertools import count
+    from random import Random
+
+    from torrent_core.trackers import TrackerConfig, Trackers
+    from torrent_core.types import Totals
+    from transports.client.client import PEER_ID_PREFIX
+
+    return Trackers(
+        PEER_ID_PREFIX + secrets.token_bytes(12),
+        secrets.randbits(32),
+        Random(secrets.randbits(256)),
+        lambda _: Totals(0, 0, subject.size),
+        TrackerConfig(port),
+        count(1).__next__,
+    )
+
+
+@click.group(short_help="Look peers up in the DHT.")
+def dht() -> None:
+    """Ask the distributed hash table."""
+
+
+@dht.command(short_help="Find peers of a torrent.")
+@click.argument("info_hash", metavar="INFOHASH")
+@router_option
+@timeout_option
+@json_option
+@backend_option
+def lookup(
+    info_hash: str,
+    routers: tuple[tuple[str, int], ...],
+    timeout: float,
+    as_json: bool,
+    backend: str,
+) -> int:
+    """Find peers of the torrent INFOHASH, 40 hexadecimal digits, without taking part in it.
+
+    Exit status 1 if there are none.
+    """
+    from .runner import run_async
+
+    name = info_hash_of(info_hash)
+    if name is None:
+        raise click.BadParameter(f"{info_hash!r} is no info-hash of {HASH_DIGITS} digits")
+    printer = _Printer(as_json)
+
+    async def work() -> int:
+        import anyio
+
+        from torrent_core.events import PeersFound
+        from transports.inquiry import inquiring
+
+        known: set[object] = set()
+
+        def tell(found: Found) -> None:
+            if isinstance(found, PeersFound):
+                fresh = tuple(peer for peer in found.peers if peer not in known)
+                known.update(fresh)
+                printer.tell(PeersFound(found.torrent, found.source, fresh))
+
+        node = make_node(routers)
+        async with inquiring(node, tell) as inquiry:
+            inquiry.do(lambda part, now: part.start(now))
+            inquiry.do(lambda part, now: part.search(name, None, now))
+            with anyio.move_on_after(timeout):
+                await inquiry.until(lambda part: not part.is_searching(name))
+        return OK if printer.answered else FAILED
+
+    return run_async(work, backend=backend, on_signal=_nothing, on_abort=_nothing)
+
+
+def make_node(routers: tuple[tuple[str, int], ...]) -> Dht:
+    """A node that asks and answers nobody (BEP 43), with what an earlier run of a client left."""
+    import os
+    import secrets
+    from itertools import count
+    from random import Random
+
+    from torrent_core.dht import ROUTERS, Dht, DhtConfig
+    from torrent_core.types import Address
+    from transports.client.finding import NODES_NAME
+    from transports.nodes import NodesFile
+
+    from .options import state_dir
+
+    named = tuple(Address(*router) for router in routers) or ROUTERS
+    saved = None if routers else NodesFile(os.path.join(state_dir(), NODES_NAME)).load()
+    return Dht(
+        secrets.token_bytes(20),
+        Random(secrets.randbits(256)),
+        DhtConfig(routers=named, read_only=True),
+        count(1).__next__,
+        saved,
+    )
+
+
+def _nothing() -> None:
+    return None
