@@ -186,8 +186,8 @@ class Dht:
         self._searches.forget(info_hash)
 
     def is_searching(self, info_hash: InfoHash) -> bool:
-        """Whether a search for this torrent is under way, or waits to begin."""
-        return self._searches.is_under_way(info_hash)
+        """Whether a search for this torrent is under way, or will be as soon as nodes answer."""
+        return bool(self._resolving) or self._searches.is_under_way(info_hash)
 
     def swarm_size(self, info_hash: InfoHash) -> SwarmSize | None:
         """What the latest search with ``scrape`` counted; None if it counted nobody."""

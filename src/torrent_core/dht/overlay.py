@@ -95,6 +95,11 @@ class Overlay:
         return self._bootstrap is None and bool(self.table.closest(self.table.own_id, 1))
 
     @property
+    def is_entering(self) -> bool:
+        """Whether nodes to begin with are being asked."""
+        return self._bootstrap is not None
+
+    @property
     def _may_refresh(self) -> bool:
         return self._refresh is None and self.is_ready
 

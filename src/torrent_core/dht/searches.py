@@ -108,8 +108,12 @@ class Searches:
         return any(overlay.is_ready for overlay in self._overlays)
 
     def is_under_way(self, info_hash: InfoHash) -> bool:
-        """Whether this torrent is being looked for now, or waits for its turn."""
-        return any(self._is_under_way(overlay, info_hash) for overlay in self._overlays)
+        """Whether this torrent is being looked for now, or waits for its turn, and not for a
+        DHT that cannot be reached."""
+        return any(
+            self._is_under_way(overlay, info_hash) and (overlay.is_ready or overlay.is_entering)
+            for overlay in self._overlays
+        )
 
     def size(self, info_hash: InfoHash) -> SwarmSize | None:
         """What the latest searches counted; None if nobody who answered counts."""

@@ -25,7 +25,7 @@ NODES_NAME = "dht.nodes"
 
 SECRET_BYTES = 20
 
-_FAMILIES = {socket.AF_INET: Family.IPV4, socket.AF_INET6: Family.IPV6}
+_FAMILIES: dict[int, Family] = {socket.AF_INET: Family.IPV4, socket.AF_INET6: Family.IPV6}
 _GROUPS = {Family.IPV4: GROUP_IPV4, Family.IPV6: GROUP_IPV6}
 
 
@@ -77,17 +77,26 @@ class Means:
         config = attrs.evolve(config, torrent=torrent)
         if not self.is_needed:
             return config
-        families = tuple(
-            dict.fromkeys(_FAMILIES[each.extra(SocketAttribute.family)] for each in listeners)
-        )
         if self._wanted.trackers or self._wanted.dht:
             self._sockets = await self._open_udp(port)
+        families = self._families(listeners)
         if self._wanted.lsd:
             self._groups = open_groups(_GROUPS[family] for family in families)
         if self._wanted.dht:
             udp_port: int = self._sockets[0].getsockname()[1]
             config = attrs.evolve(config, torrent=attrs.evolve(torrent, dht_port=udp_port))
         return attrs.evolve(config, discovery=await self._policy(families))
+
+    def _families(self, listeners: list[SocketListener]) -> tuple[Family, ...]:
+        """Over what peers can reach us.  Of a listener on all interfaces one socket may serve
+        both families, which UDP never does here."""
+        if self._host is None and self._sockets:
+            found = [each.family for each in self._sockets]
+        elif self._host is None:
+            return tuple(_FAMILIES.values())
+        else:
+            found = [each.extra(SocketAttribute.family) for each in listeners]
+        return tuple(dict.fromkeys(_FAMILIES[family] for family in found))
 
     async def _open_udp(self, port: int) -> list[socket.socket]:
         """The port that peers dial, as everybody has it; if somebody has that, any other."""
