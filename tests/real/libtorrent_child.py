@@ -46,9 +46,17 @@ class Sessions:
         self._next = 0
 
     def open(
-        self, torrent: str, folder: str, host: str, port: int, seed: bool, upload_limit: int
+        self,
+        torrent: str,
+        folder: str,
+        host: str,
+        port: int,
+        seed: bool,
+        upload_limit: int,
+        settings: dict[str, object] | None = None,
     ) -> dict[str, object]:
-        session = lt.session(dict(PLAIN_TCP, listen_interfaces=f"{host}:{port}"))
+        given = dict(PLAIN_TCP, listen_interfaces=f"{host}:{port}", **(settings or {}))
+        session = lt.session(given)
         wanted = lt.add_torrent_params()
         wanted.ti = lt.torrent_info(torrent)
         wanted.save_path = folder
@@ -80,11 +88,16 @@ class Sessions:
     def connect(self, session: int, host: str, port: int) -> None:
         self._held[session][1].connect_peer((host, port))
 
+    def meet(self, session: int, host: str, port: int) -> None:
+        """Tell its node of the DHT of another."""
+        self._held[session][0].add_dht_node((host, port))
+
     def limit_upload(self, session: int, rate: int) -> None:
         self._held[session][1].set_upload_limit(rate)
 
     def status(self, session: int) -> dict[str, object]:
-        return _status(self._held[session][1])
+        held, handle = self._held[session]
+        return {**_status(handle), "dht_nodes": held.status().dht_nodes}
 
     def wait(
         self,
@@ -135,6 +148,7 @@ def _status(handle: Any) -> dict[str, object]:
         "uploaded": status.total_payload_upload,
         "uploaded_ever": status.all_time_upload,
         "downloaded": status.total_payload_download,
+        "announced": sum(bool(tracker["verified"]) for tracker in handle.trackers()),
         "peers": [_peer(peer) for peer in handle.get_peer_info()],
     }
 

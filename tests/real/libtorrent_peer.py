@@ -65,15 +65,23 @@ class LibtorrentProcess:
         host: str = "127.0.0.1",
         port: int = 0,
         upload_limit: int = 0,
+        **settings: object,
     ) -> LibtorrentPeer:
-        """A new session that has everything; ``upload_limit`` in bytes a second, 0 is none."""
-        return self._open(torrent, folder, host, port, True, upload_limit)
+        """A new session that has everything; ``upload_limit`` in bytes a second, 0 is none;
+        ``settings`` as libtorrent calls them."""
+        return self._open(torrent, folder, host, port, True, upload_limit, settings)
 
     def leecher(
-        self, torrent: Path, folder: Path, *, host: str = "127.0.0.1", port: int = 0
+        self,
+        torrent: Path,
+        folder: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        **settings: object,
     ) -> LibtorrentPeer:
         """A new session that stores what it gets under ``folder``."""
-        return self._open(torrent, folder, host, port, False, 0)
+        return self._open(torrent, folder, host, port, False, 0, settings)
 
     def seeker(self, magnet: str, folder: Path, *, host: str = "127.0.0.1") -> LibtorrentPeer:
         """A new session that has only a magnet link, and stores what it gets under ``folder``."""
@@ -81,7 +89,14 @@ class LibtorrentProcess:
         return LibtorrentPeer(self, opened["session"], host, opened["port"])
 
     def _open(
-        self, torrent: Path, folder: Path, host: str, port: int, seed: bool, upload_limit: int
+        self,
+        torrent: Path,
+        folder: Path,
+        host: str,
+        port: int,
+        seed: bool,
+        upload_limit: int,
+        settings: dict[str, object],
     ) -> LibtorrentPeer:
         opened = self.call(
             "open",
@@ -91,6 +106,7 @@ class LibtorrentProcess:
             port=port,
             seed=seed,
             upload_limit=upload_limit,
+            settings=settings,
         )
         return LibtorrentPeer(self, opened["session"], host, opened["port"])
 
@@ -140,6 +156,10 @@ class LibtorrentPeer:
     async def connect(self, host: str, port: int) -> None:
         """Dial a peer."""
         await self.process.ask("connect", session=self.session, host=host, port=port)
+
+    async def meet(self, host: str, port: int) -> None:
+        """Tell its node of the DHT of another."""
+        await self.process.ask("meet", session=self.session, host=host, port=port)
 
     async def limit_upload(self, rate: int) -> None:
         """Bytes a second from now on; 0 is no limit."""

@@ -1,0 +1,132 @@
+"""Unmodified clients and we find each other: by trackers, and by a DHT on loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import attrs
+import pytest
+
+from torrent_core.metainfo import parse_torrent
+from torrent_core.types import Address, PeerSource
+from tracker_kit import RealTracker
+from transports import Client, PeerDiscovery
+
+from .debian_peers import RECIPES, DebianSeeder
+from .libtorrent_peer import LibtorrentPeer, LibtorrentProcess
+from .payload import KIB, Payload, single_file
+
+pytestmark = [pytest.mark.anyio, pytest.mark.real]
+
+TRACKERS = PeerDiscovery(dht=False, lsd=False, pex=False)
+LIMIT = 60.0
+
+DHT_ON_LOOPBACK = {
+    "enable_dht": True,
+    "dht_bootstrap_nodes": "",
+    # A whole network on one host, none of whose ids can fit its address (BEP 42).
+    "dht_restrict_routing_ips": False,
+    "dht_restrict_search_ips": False,
+    "dht_prefer_verified_node_ids": False,
+    "dht_enforce_node_id": False,
+    "dht_ignore_dark_internet": False,
+}
+
+
+def announced_at(payload: Payload, url: str) -> Payload:
+    """The same payload with a torrent that names a tracker."""
+    metainfo = parse_torrent(payload.torrent.read_bytes())
+    payload.torrent.write_bytes(attrs.evolve(metainfo, trackers=((url,),)).encode())
+    return payload
+
+
+def url_of(tracker: RealTracker, how: str) -> str:
+    return tracker.url() if how == "http" else tracker.udp_url
+
+
+async def downloaded(payload: Payload, into: Path, wanted: PeerDiscovery) -> set[PeerSource]:
+    """Download it, and say who told of peers."""
+    async with Client(into, host="127.0.0.1", discovery=wanted) as client:
+        torrent = await client.add(payload.torrent)
+        with anyio.fail_after(LIMIT):
+            await torrent.wait_complete()
+        known = torrent.status.known
+    for name, data in payload.files.items():
+        assert (into / name).read_bytes() == data
+    return {source for source, count in known.items() if count}
+
+
+@pytest.mark.parametrize("how", ["http", "udp"])
+async def test_we_find_libtorrent_at_a_tracker_though_the_first_datagram_is_lost(
+    libtorrent: LibtorrentProcess, tmp_path: Path, how: str
+) -> None:
+    with RealTracker() as tracker:
+        payload = announced_at(single_file(tmp_path, 512 * KIB, 64 * KIB), url_of(tracker, how))
+        libtorrent.seeder(payload.torrent, payload.folder)
+        tracker.wait(lambda seen: bool(seen))
+        tracker._drop = 1
+        sources = await downloaded(payload, tmp_path / "got", TRACKERS)
+    assert PeerSource.TRACKER in sources
+
+
+@pytest.mark.parametrize("how", ["http", "udp"])
+async def test_libtorrent_finds_us_at_a_tracker(
+    libtorrent: LibtorrentProcess, tmp_path: Path, how: str
+) -> None:
+    with RealTracker() as tracker:
+        payload = announced_at(single_file(tmp_path, 512 * KIB, 64 * KIB), url_of(tracker, how))
+        async with Client(payload.folder, host="127.0.0.1", discovery=TRACKERS) as client:
+            torrent = await client.add(payload.torrent)
+            await torrent.wait_complete()
+            tracker.wait(lambda seen: bool(seen))
+            leecher = libtorrent.leecher(payload.torrent, tmp_path / "theirs")
+            await leecher.wait("progress", at_least=1.0)
+        assert tracker.seen[-1].event == "stopped"
+
+
+async def test_we_find_aria2_at_a_tracker(tmp_path: Path) -> None:
+    recipe = RECIPES["aria2"]
+    if recipe.missing:
+        pytest.skip(recipe.missing)
+    with RealTracker() as tracker:
+        payload = announced_at(single_file(tmp_path, 512 * KIB, 64 * KIB), tracker.url())
+        seeder = DebianSeeder(recipe, payload, tmp_path / "aria2")
+        try:
+            tracker.wait(lambda seen: bool(seen))
+            sources = await downloaded(payload, tmp_path / "got", TRACKERS)
+        finally:
+            seeder.stop()
+    assert PeerSource.TRACKER in sources
+
+
+async def acquainted(libtorrent: LibtorrentProcess, tmp_path: Path) -> list[LibtorrentPeer]:
+    """Nodes of a DHT, each with a torrent of its own."""
+    nodes = []
+    for number in range(4):
+        folder = tmp_path / f"node{number}"
+        folder.mkdir()
+        own = single_file(folder, 64 * KIB, 32 * KIB)
+        nodes.append(libtorrent.seeder(own.torrent, own.folder, **DHT_ON_LOOPBACK))
+    for node in nodes:
+        for other in nodes:
+            if other is not node:
+                await node.meet(other.host, other.port)
+    for node in nodes:
+        await node.wait("dht_nodes", at_least=2)
+    return nodes
+
+
+async def test_we_find_a_seed_by_a_dht_of_libtorrent_sessions(
+    libtorrent: LibtorrentProcess, tmp_path: Path
+) -> None:
+    nodes = await acquainted(libtorrent, tmp_path)
+    payload = single_file(tmp_path, 512 * KIB, 64 * KIB)
+    seeder = libtorrent.seeder(payload.torrent, payload.folder, **DHT_ON_LOOPBACK)
+    for node in nodes:
+        await seeder.meet(node.host, node.port)
+    await seeder.wait("dht_nodes", at_least=2)
+    routers = tuple(Address(node.host, node.port) for node in nodes)
+    wanted = PeerDiscovery(trackers=False, lsd=False, pex=False, routers=routers)
+    sources = await downloaded(payload, tmp_path / "got", wanted)
+    assert PeerSource.DHT in sources
