@@ -278,6 +278,7 @@ def link_facts(fair: Fair) -> list[Any]:
     True,
     3,
 )
+@example([wire.Bitfield(b"\x80"), wire.Bitfield(b"\0")], False, 0)
 def test_a_torrent_knows_of_a_link_what_it_would_know_if_it_had_had_it_from_the_start(
     script: list[wire.Message], extended: bool, cut: int
 ) -> None:

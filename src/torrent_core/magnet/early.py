@@ -170,7 +170,7 @@ class EarlyFramer:
     def _gain(self, message: wire.Bitfield | wire.Have | wire.HaveAll) -> None:
         match message:
             case wire.Bitfield(data):
-                self.said.bitfield = data
+                self.said.bitfield = _joined(self.said.bitfield or b"", data)
             case wire.Have(piece):
                 self.said.have(piece)
             case _:
@@ -205,3 +205,11 @@ def _note(pieces: dict[int, None], piece: int) -> None:
     """Advice, of which nobody needs much (as ``peer.inbound`` has it)."""
     if len(pieces) < MAX_ALLOWED_FAST:
         pieces[piece] = None
+
+
+def _joined(before: bytes, data: bytes) -> bytes:
+    """Two bitfields as one: what a peer has once said, it has.  Where their lengths differ one
+    of them is wrong, and the torrent judges the last."""
+    if len(before) != len(data):
+        return data
+    return bytes(one | other for one, other in zip(before, data, strict=True))
