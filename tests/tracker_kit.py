@@ -215,7 +215,7 @@ class RealTracker:
                 peer=Address(request.client_address[0], int(fields["port"])),
                 event=fields.get("event", b"").decode(),
                 left=int(fields["left"]),
-                key=int(fields["key"], 16),
+                key=_key(fields.get("key", b"")),
                 path=parts.path,
             )
         )
@@ -269,6 +269,14 @@ class RealTracker:
         )
         seeds, leechers = self.swarms.counts(request.info_hash)
         return AnnounceResponse(number, self.swarms.interval, leechers, seeds, peers)
+
+
+def _key(text: bytes) -> int:
+    """Hexadecimal digits from us; whatever they like from others."""
+    try:
+        return int(text, 16)
+    except ValueError:
+        return 0
 
 
 def _redirect(request: BaseHTTPRequestHandler, behaviour: str, number: int, query: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import attrs
 import pytest
 
@@ -45,6 +46,11 @@ def url_of(tracker: RealTracker, how: str) -> str:
     return tracker.url() if how == "http" else tracker.udp_url
 
 
+async def announced(tracker: RealTracker) -> None:
+    """Somebody has announced himself."""
+    await anyio.to_thread.run_sync(tracker.wait, bool)
+
+
 async def downloaded(payload: Payload, into: Path, wanted: PeerDiscovery) -> set[PeerSource]:
     """Download it, and say who told of peers."""
     async with Client(into, host="127.0.0.1", discovery=wanted) as client:
@@ -64,7 +70,7 @@ async def test_we_find_libtorrent_at_a_tracker_though_the_first_datagram_is_lost
     with RealTracker() as tracker:
         payload = announced_at(single_file(tmp_path, 512 * KIB, 64 * KIB), url_of(tracker, how))
         libtorrent.seeder(payload.torrent, payload.folder)
-        tracker.wait(lambda seen: bool(seen))
+        await announced(tracker)
         tracker._drop = 1
         sources = await downloaded(payload, tmp_path / "got", TRACKERS)
     assert PeerSource.TRACKER in sources
@@ -79,7 +85,7 @@ async def test_libtorrent_finds_us_at_a_tracker(
         async with Client(payload.folder, host="127.0.0.1", discovery=TRACKERS) as client:
             torrent = await client.add(payload.torrent)
             await torrent.wait_complete()
-            tracker.wait(lambda seen: bool(seen))
+            await announced(tracker)
             leecher = libtorrent.leecher(payload.torrent, tmp_path / "theirs")
             await leecher.wait("progress", at_least=1.0)
         assert tracker.seen[-1].event == "stopped"
@@ -93,7 +99,7 @@ async def test_we_find_aria2_at_a_tracker(tmp_path: Path) -> None:
         payload = announced_at(single_file(tmp_path, 512 * KIB, 64 * KIB), tracker.url())
         seeder = DebianSeeder(recipe, payload, tmp_path / "aria2")
         try:
-            tracker.wait(lambda seen: bool(seen))
+            await announced(tracker)
             sources = await downloaded(payload, tmp_path / "got", TRACKERS)
         finally:
             seeder.stop()
