@@ -262,3 +262,19 @@ def test_a_node_may_be_started_later() -> None:
     assert world.due() is None
     world.start()
     assert world.due() is not None
+
+
+def test_a_search_is_under_way_until_it_has_ended_and_not_where_nobody_is_reached() -> None:
+    network = DhtNetwork()
+    network.add_many(20)
+    network.acquaint()
+    router = next(iter(network.worlds[0].addresses.values()))
+    named = Address("router.example", router.port)
+    network.names["router.example"] = (router.host,)
+    world = network.add(DhtConfig(routers=(named,), families=BOTH), families=BOTH, settled=False)
+    world.search(TORRENT)
+    assert world.dht.is_searching(TORRENT)  # once the name is known
+    assert network.run(lambda: not world.dht.is_searching(TORRENT), seconds=30)
+    assert world.dht.overlays[Family.IPV4].is_ready
+    assert not world.dht.overlays[Family.IPV6].is_ready
+    assert world.sent["query"] > 5

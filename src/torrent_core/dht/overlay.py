@@ -95,9 +95,9 @@ class Overlay:
         return self._bootstrap is None and bool(self.table.closest(self.table.own_id, 1))
 
     @property
-    def is_entering(self) -> bool:
-        """Whether nodes to begin with are being asked."""
-        return self._bootstrap is not None
+    def may_be_reached(self) -> bool:
+        """Whether it is, or nodes to begin with are being asked."""
+        return self.is_ready or self._bootstrap is not None
 
     @property
     def _may_refresh(self) -> bool:

@@ -111,8 +111,8 @@ class Searches:
         """Whether this torrent is being looked for now, or waits for its turn, and not for a
         DHT that cannot be reached."""
         return any(
-            (info_hash in overlay.searches or info_hash in self._waiting[overlay.family])
-            and (overlay.is_ready or overlay.is_entering)
+            info_hash in overlay.searches
+            or (info_hash in self._waiting[overlay.family] and overlay.may_be_reached)
             for overlay in self._overlays
         )
 
