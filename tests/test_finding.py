@@ -11,14 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finding_kit import HOST, PORT, SECRET, URL, FindingWorld, discovery
+from magnet_kit import Teller
 from torrent_core import actions as act
+from torrent_core import bencode
 from torrent_core import events as ev
 from torrent_core.discovery import DiscoveryConfig
 from torrent_core.errors import LocalProtocolError
 from torrent_core.limits import MIN_ANNOUNCE_INTERVAL, STOP_ANNOUNCE_TIMEOUT
 from torrent_core.link import RESERVED_WITH_DHT
 from torrent_core.lsd import GROUP_IPV4, format_announcement
+from torrent_core.metainfo import MagnetLink, parse_torrent
 from torrent_core.session import Session, SessionConfig
+from torrent_core.testing import Disk
 from torrent_core.testing.dht_network import DhtNetwork
 from torrent_core.torrent import TorrentConfig
 from torrent_core.trace import replay
@@ -319,6 +323,27 @@ def test_a_private_torrent_beside_a_public_one_is_nobody_else_s_business() -> No
         assert world.hash(1).hex().encode() not in sent.data  # type: ignore[union-attr]
     world.feed(ev.StopTorrent(world.hash(0)))
     assert world.actions(act.SaveNodes)  # with the last public torrent, the DHT is left
+
+
+def test_a_magnet_that_turns_out_private_is_its_tracker_s_alone_from_then_on() -> None:
+    world = FindingWorld(discovery(trackers=True, dht=True, local=True))
+    world.trackers[HOST] = lambda fetch: good(peers=[])
+    info = {**bencode.decode(world.metas[0].info), b"private": 1}  # type: ignore[dict-item]
+    meta = parse_torrent(bencode.encode({"info": info}))
+    world.metas[0], world.store[0] = meta, Disk(meta)
+    world.disks[meta.info_hash] = world.store[0]
+    teller = world.make(Teller, 0)
+    world.listeners[PEER] = lambda: teller
+    world.feed(ev.AddMagnet(MagnetLink(meta.info_hash, trackers=(URL,), peers=(PEER,))))
+    assert len(world.actions(act.SendMulticast)) == 1
+    assert world.session.next_deadline()
+    world.finish(0)
+    assert len(world.actions(act.SaveNodes)) == 1
+    world.run(seconds=1000)
+    assert len(world.actions(act.SendMulticast)) == 1
+    assert world.actions(act.SendDatagram) == []
+    assert world.told()[0] == "started"
+    assert len(world.told()) > 1
 
 
 # --- The contract --------------------------------------------------------------------------
