@@ -274,6 +274,11 @@ class DialBook:
         other = self._strangers.soonest() if strangers > 0 else None
         return soonest(*(Deadline(due[0], f"dial {due[1]}") for due in (first, other) if due))
 
+    def has_due(self, now: float) -> bool:
+        """Whether there is somebody to be dialled, were it not for other limits."""
+        firsts = (self._redials.soonest(), self._strangers.soonest())
+        return any(first is not None and first[0] <= now for first in firsts)
+
     def dialing(self) -> list[int]:
         """Dials under way, oldest first."""
         return list(self._dials)

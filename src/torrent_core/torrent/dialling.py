@@ -131,8 +131,7 @@ class Dialling:
         """Whether there are few links, and nobody left to dial for more."""
         if len(self._links) + len(self._ours) >= MIN_LINKS_WANTED:
             return False
-        due = self.book.next_redial()
-        return due is None or due.when > self._context.now
+        return not self.book.has_due(self._context.now)
 
     def _room(self) -> int:
         budgets = self._context.budgets
