@@ -25,6 +25,7 @@ from torrent_core.events import (
 from torrent_core.limits import (
     ANNOUNCE_JITTER,
     ANNOUNCE_RETRY,
+    COMPLETED_PATIENCE,
     FETCH_TIMEOUT,
     MAX_ANNOUNCE_RETRY,
     MAX_TRACKER_BODY,
@@ -34,6 +35,7 @@ from torrent_core.limits import (
 )
 from torrent_core.trackers import TrackerConfig, Trackers
 from torrent_core.types import Address, Family, PeerSource, Totals
+from torrent_core.wire.udp_tracker import AnnounceEvent, AnnounceRequest
 from tracker_world import (
     DELAY,
     HASH,
@@ -491,6 +493,108 @@ def test_leaving_is_given_up_in_bounded_time(world: TrackerWorld) -> None:
     world.run(FOREVER)
     assert world.fetches == {}
     assert world.trackers.next_deadline() is None
+
+
+def test_who_leaves_at_once_is_counted_as_completed_before_that(world: TrackerWorld) -> None:
+    world.http["a"] = lambda _: good()
+    world.add([A])
+    world.run(1)
+    world.completed()
+    world.stop()
+    assert world.events("a") == ["started", "completed"]
+    world.run(1)
+    assert world.events("a") == ["started", "completed", "stopped"]
+    assert world.all(CancelFetch) == []
+    assert not world.trackers.is_stopping(HASH)
+    assert world.trackers.next_deadline() is None
+
+
+def test_completed_in_line_goes_before_what_others_want_though_we_leave() -> None:
+    world = TrackerWorld(TrackerConfig(port=1, max_out=2))
+    world.http["a"] = lambda _: good()
+    world.add([A])
+    world.run(1)
+    for number in range(3):
+        world.add([B], info_hash=bytes([number]) * 20)
+    world.completed()
+    world.totals[HASH] = Totals(7, 8, 0)
+    world.stop()
+    del world.totals[HASH]
+    assert world.events("a") == ["started"]  # no place free
+    for fetch_id in list(world.fetches):
+        world.handle(FetchFailed(fetch_id, ""))
+    assert query(world.all(Fetch)[-1])["uploaded"] == "7"
+    world.run(3 * DELAY)
+    assert world.events("a") == ["started", "completed", "stopped"]
+
+
+def test_who_left_before_started_was_answered_is_counted_as_well(world: TrackerWorld) -> None:
+    world.http["a"] = lambda _: good()
+    world.add([A])
+    world.completed()
+    world.stop()
+    world.run(1)
+    assert world.events("a") == ["started", "completed", "stopped"]
+    assert len(world.replies) == 0
+
+
+def test_a_tracker_that_is_silent_on_completed_is_left_all_the_same(world: TrackerWorld) -> None:
+    world.http["a"] = lambda fetch: None if event_of(fetch) == "completed" else good()
+    world.add([A])
+    world.run(1)
+    world.completed()
+    world.stop()
+    assert world.trackers.due(HASH) == (
+        world.now + COMPLETED_PATIENCE,
+        "take leave of the trackers",
+    )
+    world.run(COMPLETED_PATIENCE + 2 * DELAY)
+    assert world.events("a") == ["started", "completed", "stopped"]
+    assert not world.trackers.is_stopping(HASH)
+    assert world.fetches == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "then"),
+    [("gone", ["stopped"]), ((200, body(failure_reason="no", retry_in="never")), [])],
+)
+def test_a_tracker_that_refuses_completed_is_left_unless_it_wants_silence(
+    world: TrackerWorld, answer: tuple[int, bytes] | str, then: list[str]
+) -> None:
+    world.http["a"] = lambda fetch: answer if event_of(fetch) == "completed" else good()
+    world.add([A])
+    world.run(1)
+    world.completed()
+    world.stop()
+    world.run(1)
+    assert world.events("a") == ["started", "completed", *then]
+    assert [failure.retry_at for failure in world.failures] == [None]
+    assert not world.trackers.is_stopping(HASH)
+
+
+def test_a_torrent_that_comes_back_while_completed_is_out_starts_anew(world: TrackerWorld) -> None:
+    world.http["a"] = lambda _: good()
+    world.add([A])
+    world.run(1)
+    world.completed()
+    world.stop()
+    world.add([A])
+    assert len(world.all(CancelFetch)) == 2
+    world.run(10)
+    assert world.events("a") == ["started", "completed", "started"]
+
+
+def test_completed_is_said_over_udp_before_we_leave(world: TrackerWorld) -> None:
+    tracker = Address("10.0.0.9", 80)
+    world.udp[tracker] = udp_server()
+    world.add(["udp://10.0.0.9:80"])
+    world.run(1)
+    world.completed()
+    world.stop()
+    world.run(1)
+    said = [ask.event for _, _, ask in world.datagrams if isinstance(ask, AnnounceRequest)]
+    assert said == [AnnounceEvent.STARTED, AnnounceEvent.COMPLETED, AnnounceEvent.STOPPED]
+    assert not world.trackers.is_stopping(HASH)
 
 
 def test_a_tracker_that_refuses_our_leave_is_done_with(world: TrackerWorld) -> None:

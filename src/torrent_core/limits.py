@@ -398,6 +398,10 @@ added in one instant do not announce in one instant ever after (lt: none)."""
 STOP_ANNOUNCE_TIMEOUT = 5.0
 """``stopped`` is given up so long after the torrent stopped (lt: stop_tracker_timeout 5)."""
 
+COMPLETED_PATIENCE = STOP_ANNOUNCE_TIMEOUT / 2
+"""So long does ``stopped`` wait for the answer to ``completed``: both have to go out within
+STOP_ANNOUNCE_TIMEOUT, and get half of it each."""
+
 # --- The DHT -----------------------------------------------------------------------------------
 MAX_KRPC_BYTES = 4096
 """Datagrams above this are no packet of the DHT (BEP 32: at least 1,024 must be understood; lt

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from ..actions import TrackerFailed, TrackerReplied
 from ..deadlines import Deadline
 from ..events import PeersFound
-from ..limits import STOP_ANNOUNCE_TIMEOUT, TRACKER_PATIENCE
+from ..limits import TRACKER_PATIENCE
 from ..registry import Registry
 from ..types import InfoHash, PeerSource, RandomSource
 from ..wire.udp_tracker import AnnounceEvent
 from .announcer import Announcer
 from .desk import Desk
+from .leave import Leave
 from .tiers import Tiers
 from .values import AnnounceReply, Failure, Job, TrackerUrl
 
@@ -33,13 +34,12 @@ class Campaign:
         "_is_complete",
         "_is_in_need",
         "_is_private",
-        "_leave_by",
-        "_leaving",
         "_patience",
         "_remaining",
         "_tiers",
         "_trying",
         "info_hash",
+        "leave",
     )
 
     def __init__(
@@ -68,10 +68,8 @@ class Campaign:
         """Who answered last; None once a pass found nobody."""
         self._is_in_need = False
         self._is_complete = False
-        self._leave_by: float | None = None
-        """Once stopping, when that is given up."""
-        self._leaving: dict[Job, Announcer] = {}
-        """Who has not taken our leave yet."""
+        self.leave: Leave | None = None
+        """What is left to be said, once stopping."""
 
     # --- The caller ------------------------------------------------------------------------
 
@@ -91,50 +89,26 @@ class Campaign:
 
     def stop(self, now: float) -> None:
         """Take leave of the trackers that may know us.  No effect the second time."""
-        if self.is_stopping:
-            return
-        self._leave_by = now + STOP_ANNOUNCE_TIMEOUT
-        self._end_pass(None)
-        totals = self._desk.totals(self.info_hash)
-        for announcer in self._announcers:
-            known = announcer.may_know_us
-            if announcer.job is not None:
-                self._desk.cancel(announcer.job, now)
-                announcer.job = None
-            if known:
-                job = Job(
-                    self.info_hash,
-                    announcer.url,
-                    AnnounceEvent.STOPPED,
-                    tracker_id=announcer.tracker_id,
-                    totals=totals,
-                )
-                self._leaving[job] = announcer
-                self._desk.submit(job)
-
-    def abandon(self, now: float) -> None:
-        """Leave no longer: nobody needs to take note of it."""
-        for job in self._leaving:
-            self._desk.cancel(job, now)
-        self._leaving.clear()
+        if self.leave is None:
+            self._end_pass(None)
+            self.leave = Leave(self.info_hash, self._announcers, self._desk, now)
 
     @property
     def is_stopping(self) -> bool:
         """Whether ``stop`` was called."""
-        return self._leave_by is not None
+        return self.leave is not None
 
     @property
     def is_over(self) -> bool:
         """Whether it has stopped, and owes nobody a word."""
-        return self.is_stopping and not self._leaving
+        return self.leave is not None and self.leave.is_over
 
     # --- Time ------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
         """Do what is due."""
-        if self._leave_by is not None:
-            if self._leave_by <= now:
-                self._leave(now)
+        if self.leave is not None:
+            self.leave.tick(now)
         elif self._patience is not None and self._patience <= now:
             self._go_on(now)
         elif (when := self._pass_due()) is not None and when <= now:
@@ -143,14 +117,14 @@ class Campaign:
 
     def due(self) -> float | None:
         """When ``tick`` has something to do.  What is out is the desk's to watch."""
-        if self._leave_by is not None:
-            return self._leave_by if self._leaving else None
+        if self.leave is not None:
+            return self.leave.due()
         return self._patience if self._patience is not None else self._pass_due()
 
     def explain(self, desk_due: float | None) -> Deadline | None:
         """What is due next, and when: for people.  ``desk_due`` is when the desk is."""
         moments = [self.due()]
-        if self._leaving or any(announcer.is_busy for announcer in self._announcers):
+        if self.is_stopping or any(announcer.is_busy for announcer in self._announcers):
             moments.append(desk_due)
         when = min((when for when in moments if when is not None), default=None)
         return None if when is None else Deadline(when, self._why())
@@ -159,8 +133,10 @@ class Campaign:
 
     def is_concerned(self, job: Job) -> bool:
         """Whether this is what was said last to its tracker, not something from before we left."""
+        if self.leave is not None:
+            return self.leave.is_concerned(job)
         announcer = self._announcers.get(job.url.text)
-        return job in self._leaving or (announcer is not None and announcer.job is job)
+        return announcer is not None and announcer.job is job
 
     def began(self, job: Job, now: float) -> None:
         """It has left the line: patience with its tracker begins."""
@@ -168,8 +144,9 @@ class Campaign:
             self._patience = now + TRACKER_PATIENCE if self._remaining else None
 
     def replied(self, job: Job, reply: AnnounceReply, now: float) -> None:
-        """The tracker answered.  Of ``stopped`` the first answer is enough."""
-        if self._leaving.pop(job, None) is not None:
+        """The tracker answered."""
+        if self.leave is not None:
+            self.leave.replied(job, reply, now)
             return
         announcer = self._announcers.get_or_create(job.url.text)
         announcer.replied(job, reply, now)
@@ -182,11 +159,13 @@ class Campaign:
 
     def failed(self, job: Job, failure: Failure, now: float) -> None:
         """The announce came to nothing."""
-        if self._leaving.pop(job, None) is not None:
-            self._report_failure(job, failure.detail, None)
+        if self.leave is not None:
+            self.leave.failed(job, failure, now)
             return
         announcer = self._announcers.get_or_create(job.url.text)
-        self._report_failure(job, failure.detail, announcer.failed(failure, now))
+        retry_at = announcer.failed(failure, now)
+        url = job.url.text
+        self._desk.actions.append(TrackerFailed(self.info_hash, url, failure.detail, retry_at))
         if self._trying is None:
             if announcer is self._current:
                 self._current = None
@@ -229,13 +208,6 @@ class Campaign:
         )
         self._desk.submit(announcer.job)
 
-    def _leave(self, now: float) -> None:
-        """Those that have not taken our leave by now will not."""
-        for job in self._leaving:
-            self._desk.cancel(job, now)
-            self._report_failure(job, "no answer in time when we left", None)
-        self._leaving.clear()
-
     # --- Words -----------------------------------------------------------------------------
 
     def _report(self, announcer: Announcer, reply: AnnounceReply) -> None:
@@ -254,9 +226,6 @@ class Campaign:
                 external_ip=reply.external_ip,
             )
         )
-
-    def _report_failure(self, job: Job, detail: str, retry_at: float | None) -> None:
-        self._desk.actions.append(TrackerFailed(self.info_hash, job.url.text, detail, retry_at))
 
     def _why(self) -> str:
         if self.is_stopping:

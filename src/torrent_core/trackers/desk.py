@@ -26,6 +26,7 @@ from .udphosts import UdpHosts
 from .values import Announce, Failure, Found, Job, Outcome
 
 _MAX_TOTAL = 2**63 - 1
+_URGENT = (AnnounceEvent.COMPLETED, AnnounceEvent.STOPPED)
 _CANNOT_SCRAPE = Failure("a tracker of such a URL cannot be scraped")
 
 
@@ -100,10 +101,10 @@ class Desk:
     # --- Jobs ------------------------------------------------------------------------------
 
     def submit(self, job: Job) -> None:
-        """Put a job in line; ``stopped`` goes before all others."""
+        """Put a job in line; what is said once, and counted, goes before all others."""
         self._serial += 1
         job.serial = self._serial
-        line = self._urgent if job.event is AnnounceEvent.STOPPED else self._line
+        line = self._urgent if job.event in _URGENT else self._line
         line.append(job)
 
     def cancel(self, job: Job, now: float) -> None:

@@ -79,11 +79,12 @@ class Trackers:
         """
         check_info_hash(info_hash)
         earlier = self._campaigns.get(info_hash)
-        if earlier is not None and not earlier.is_stopping:
+        leave = None if earlier is None else earlier.leave
+        if earlier is not None and leave is None:
             raise LocalProtocolError("this torrent is announced already")
         self._advance(now)
-        if earlier is not None:
-            earlier.abandon(self._now)
+        if leave is not None:
+            leave.abandon(self._now)
             self._campaigns.remove(info_hash)
         usable = self._usable(info_hash, tiers)
         campaign = Campaign(info_hash, usable, self._desk, self._random, is_private, self._now)
