@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import attrs
 import pytest
@@ -171,13 +172,17 @@ def votes(world: FindingWorld, which: int) -> dict[tuple[str, int], str]:
 # --- The DHT -------------------------------------------------------------------------------
 
 
-def dht_world(check_every: int = 1, **more: object) -> tuple[FindingWorld, DhtNetwork]:
+def dht_world(
+    check_every: int = 1, world: dict[str, Any] | None = None, **more: object
+) -> tuple[FindingWorld, DhtNetwork]:
+    """A session in a DHT of 30 nodes; ``world`` is for it, the rest for its discovery."""
     network = DhtNetwork()
     network.add_many(30)
     network.acquaint()
     router = next(iter(network.worlds[0].addresses.values()))
-    policy = discovery(dht=True, routers=(router,), **more)  # type: ignore[arg-type]
-    return FindingWorld(policy, network=network, check_every=check_every), network
+    policy = discovery(dht=True, routers=(router,), **more)
+    made = FindingWorld(policy, network=network, check_every=check_every, **(world or {}))
+    return made, network
 
 
 def test_two_sessions_meet_in_the_dht() -> None:
