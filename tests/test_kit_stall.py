@@ -197,6 +197,7 @@ def test_a_step_that_has_no_end_is_a_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stall_run, "PATIENCE", 0.1)
+    monkeypatch.setattr(stall_run, "PHASES", (Phase.generate,))  # each try costs that patience
     machine = f"{__name__}:EndlessMachine"
     assert stall_run.main(["--machine", machine, "--examples", "100", "--steps", "10"]) == 1
     assert "no end after 0.1 s of real time, within one step" in capsys.readouterr().out

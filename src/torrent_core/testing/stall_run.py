@@ -41,6 +41,8 @@ so that one run of 20,000 long examples takes gigabytes and slows down as it goe
 ones cost the same from the first to the last."""
 
 
+PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
+
 PATIENCE = 30.0
 """Seconds of real time for one example, which takes hundredths of one.  Virtual time stands
 still within a step, so that nothing else would notice one that has no end."""
@@ -104,7 +106,7 @@ def _settings(examples: int, steps: int) -> settings:
         database=None,
         print_blob=True,
         report_multiple_bugs=False,
-        phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        phases=PHASES,
         suppress_health_check=list(HealthCheck),
     )
 
