@@ -70,6 +70,7 @@ class ScriptedSession:
     def __init__(self, *, peer_id, random, config) -> None:
         self.peer_id, self.random, self.config = peer_id, random, config
         self.torrents: dict[bytes, ScriptedTorrent] = {}
+        self.magnets: dict[bytes, ScriptedTorrent] = {}
         self.commands: list[object] = []
         self.stops = True
 

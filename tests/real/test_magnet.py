@@ -8,8 +8,7 @@ import anyio
 import pytest
 
 from torrent_core import MagnetLink, parse_magnet, parse_torrent
-from torrent_core.actions import LinkReady, MetadataReceived, Report, TorrentCompleted
-from torrent_core.events import AddMagnet
+from torrent_core.actions import LinkReady, Report
 from torrent_core.types import Address
 from transports import Client
 
@@ -26,20 +25,11 @@ async def _resolve(payload: Payload, into: Path, peer: Address) -> list[Report]:
     meta = parse_torrent(payload.torrent.read_bytes())
     link = parse_magnet(str(MagnetLink(meta.info_hash, peers=(peer,))))
     reports: list[Report] = []
-    done = anyio.Event()
     async with Client(download_dir=into, host="127.0.0.1", port=0) as client:
-
-        def note(report: Report) -> None:
-            reports.append(report)
-            if isinstance(report, MetadataReceived):
-                client._register(parse_torrent(report.torrent_file), None)
-            elif isinstance(report, TorrentCompleted):
-                done.set()
-
-        client.driver.subscribe(note)
-        client.driver.command(AddMagnet(link))
+        client.driver.subscribe(reports.append)
+        torrent = await client.add(link)
         with anyio.fail_after(LIMIT):
-            await done.wait()
+            await torrent.wait_complete()
     return reports
 
 

@@ -23,12 +23,13 @@ from anyio.abc import SocketListener, TaskGroup, TaskStatus
 
 from torrent_core import Session, SessionConfig
 from torrent_core.actions import Report, Warned
-from torrent_core.events import AddTorrent, StopTorrent
-from torrent_core.metainfo import Metainfo
+from torrent_core.errors import LocalProtocolError
+from torrent_core.events import AddMagnet, AddTorrent, StopTorrent
+from torrent_core.metainfo import MagnetLink
 from torrent_core.types import InfoHash, RandomSource, TorrentState
 
-from ..disk.resumefile import RESUME_FOLDER
-from ..disk.workers import Disk, TorrentStorage
+from ..disk.resumefile import RESUME_FOLDER, load_resume
+from ..disk.workers import Disk
 from ..driver import Driver
 from ..errors import CannotListen, ClientClosed, DuplicateTorrent
 from ..faces import Clock, Machine
@@ -37,7 +38,8 @@ from ..tcp.sockets import close_listeners, describe, local_port, open_listeners
 from .dials import DialWatch
 from .finding import NOWHERE, Means, PeerDiscovery
 from .handle import TorrentHandle
-from .source import PathName, load
+from .place import Place
+from .source import PathName, Source, load
 from .subscription import ClientReport, EventStream, Subscriptions
 
 if TYPE_CHECKING:
@@ -120,34 +122,48 @@ class Client:
 
     async def add(
         self,
-        source: PathName | bytes | Metainfo,
+        source: Source,
         *,
         download_dir: PathName | None = None,
         resume: bool = True,
         priorities: Iterable[int] | None = None,
+        hold: bool = False,
     ) -> TorrentHandle:
         """Take a torrent in and start it.
 
         ``source`` is the path of a torrent file, an http or https URL of one, its bytes, or
-        what is in it.  Without ``resume``, what an earlier run saved is not believed, and what
-        is on disk hashed.  ``priorities`` has one entry per file, 0 (skip) or 1.
+        what is in it; or a magnet link, as text or as what it says.  Of that, peers are asked
+        for the metadata first, which ``TorrentHandle.wait_metadata`` waits for.
+
+        Without ``resume``, what an earlier run saved is not believed, and what is on disk
+        hashed.  ``priorities`` has one entry per file, 0 (skip) or 1; a magnet link says
+        itself what is wanted.  With ``hold``, no file is looked at or touched before
+        ``TorrentHandle.release``.
 
         Raises OSError for a path that cannot be read, FetchRefused for a URL that leads to
-        nothing, MetainfoError or BencodeError for a malformed torrent, DuplicateTorrent,
-        LocalProtocolError for bad priorities, ClientClosed.
+        nothing, MetainfoError or BencodeError for a malformed torrent, InvalidMagnet for a
+        malformed link, DuplicateTorrent, LocalProtocolError for bad priorities and for
+        priorities of a magnet link, ClientClosed.
         """
-        metainfo = await load(source)
+        what = await load(source)
         self._check_running()
-        if metainfo.info_hash in self._torrents:
-            raise DuplicateTorrent(metainfo.name)
-        storage = self._register(metainfo, download_dir)
-        handle = TorrentHandle(self.session, self.driver, self._disk, storage, self._forget)
-        self._torrents[metainfo.info_hash] = handle
+        if isinstance(what, MagnetLink) and priorities is not None:
+            raise LocalProtocolError("a magnet link says itself which files are wanted")
+        if what.info_hash in self._torrents:
+            raise DuplicateTorrent(what.name or what.info_hash.hex())
+        place = self._place(what.info_hash, download_dir)
+        handle = TorrentHandle(
+            what, place, self.session, self.driver, self._disk, self._forget, hold=hold
+        )
+        self._torrents[what.info_hash] = handle
         try:
-            saved = await self._load_resume(storage) if resume else None
+            saved = await self._load_resume(what.info_hash, place) if resume else None
             self._check_running()
-            wanted = None if priorities is None else tuple(priorities)
-            self.driver.command(AddTorrent(metainfo, saved, wanted))
+            if isinstance(what, MagnetLink):
+                self.driver.command(AddMagnet(what, saved))
+            else:
+                wanted = None if priorities is None else tuple(priorities)
+                self.driver.command(AddTorrent(what, saved, wanted))
         except BaseException:
             self._forget(handle)
             raise
@@ -265,24 +281,22 @@ class Client:
                 if self._discoverer is not None:
                     await self._discoverer.aclose()
 
-    def _register(self, metainfo: Metainfo, download_dir: PathName | None) -> TorrentStorage:
+    def _place(self, info_hash: InfoHash, download_dir: PathName | None) -> Place:
         folder = os.path.abspath(download_dir or self.download_dir)
         resume_dir = self.resume_dir or os.path.join(folder, RESUME_FOLDER)
-        name = f"{metainfo.info_hash.hex()}.resume"
-        return self._disk.register(metainfo, folder, os.path.join(resume_dir, name))
+        return Place(folder, os.path.join(resume_dir, f"{info_hash.hex()}.resume"))
 
-    async def _load_resume(self, storage: TorrentStorage) -> bytes | None:
+    async def _load_resume(self, info_hash: InfoHash, place: Place) -> bytes | None:
         try:
-            return await anyio.to_thread.run_sync(storage.resume.load)
+            return await anyio.to_thread.run_sync(load_resume, place.resume_path)
         except OSError as error:
-            text = f"resume data not read: {error}"
-            self.driver.report(Warned(storage.files.metainfo.info_hash, text))
+            self.driver.report(Warned(info_hash, f"resume data not read: {error}"))
             return None
 
     def _forget(self, handle: TorrentHandle) -> None:
         if self._torrents.get(handle.info_hash) is handle:
             del self._torrents[handle.info_hash]
-            self._disk.unregister(handle.info_hash)
+            handle.forgotten()
 
     def _dispatch(self, report: Report) -> None:
         handle = self._torrents.get(report.torrent)

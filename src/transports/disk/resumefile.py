@@ -43,16 +43,27 @@ class ResumeFile:
 
     def load(self) -> bytes | None:
         """What was saved, or None if nothing was.  Raises OSError."""
-        try:
-            with open(self.path, "rb") as file:
-                return file.read(MAX_RESUME_BYTES)
-        except FileNotFoundError:
-            return None
+        return load_resume(self.path)
 
     def delete(self) -> None:
         """Forget what was saved.  Raises OSError."""
-        with self._lock, contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
+        with self._lock:
+            delete_resume(self.path)
+
+
+def load_resume(path: str) -> bytes | None:
+    """What lies there of an earlier run, or None for nothing.  Raises OSError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_RESUME_BYTES)
+    except FileNotFoundError:
+        return None
+
+
+def delete_resume(path: str) -> None:
+    """Forget what lies there, if anything does.  Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def replace_file(path: str, data: bytes) -> None:

@@ -43,6 +43,8 @@ class TorrentStorage:
     def __init__(self, files: TorrentFiles, resume: ResumeFile) -> None:
         self.files = files
         self.resume = resume
+        self.held: list[StorageAction] | None = None
+        """Actions put off until ``Disk.release``; None if nothing is."""
 
 
 Task: TypeAlias = tuple[TorrentStorage, StorageAction, int]
@@ -68,12 +70,23 @@ class Disk:
         self._feed = feed
         self._report = report
 
-    def register(self, metainfo: Metainfo, folder: str, resume_path: str) -> TorrentStorage:
-        """Know a torrent, whose files lie under ``folder``."""
+    def register(
+        self, metainfo: Metainfo, folder: str, resume_path: str, *, hold: bool = False
+    ) -> TorrentStorage:
+        """Know a torrent, whose files lie under ``folder``; with ``hold``, put off all that it
+        wants until ``release``."""
         files = TorrentFiles(metainfo, folder, self.handles, preallocate=self._preallocate)
         storage = TorrentStorage(files, ResumeFile(resume_path, files))
+        if hold:
+            storage.held = []
         self._torrents[metainfo.info_hash] = storage
         return storage
+
+    def release(self, storage: TorrentStorage) -> None:
+        """Carry out what was put off, and from now on all.  No effect if nothing is held."""
+        held, storage.held = storage.held, None
+        for action in held or ():
+            self.submit(action)
 
     def unregister(self, torrent: InfoHash) -> None:
         """Forget a torrent, whose jobs are all answered."""
@@ -83,6 +96,9 @@ class Disk:
     def submit(self, action: StorageAction) -> None:
         """Carry an action out on a worker thread."""
         storage = self._torrents[action.torrent]
+        if storage.held is not None:
+            storage.held.append(action)
+            return
         self._serial += 1
         self._pending[action.torrent] += 1
         self._pool.put((storage, action, self._serial))
