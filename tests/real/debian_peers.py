@@ -18,7 +18,7 @@ from .child import Child
 from .payload import Payload
 
 READY_LIMIT = 20.0
-"""Seconds a seeder may take to check its files and listen."""
+"""Seconds a seeder may take to check its files and listen, or a download."""
 
 
 @attrs.frozen
@@ -41,11 +41,22 @@ class Recipe:
 
 
 def _aria2(payload: Payload, own: Path, port: int) -> list[str]:
+    more = {"dir": str(payload.folder), "seed-ratio": "0.0", "check-integrity": "true"}
+    return _aria2_command(payload, port, more)
+
+
+def _aria2_getting(payload: Payload, own: Path, port: int) -> list[str]:
+    # It speaks UDP to trackers only with its DHT on, which knows no node and writes a file.
+    more = {"dir": str(own), "seed-time": "0"}
+    if b"udp://" in payload.torrent.read_bytes():
+        more |= {"enable-dht": "true", "dht-listen-port": str(port)}
+        more |= {"dht-file-path": str(own / "dht.dat")}
+    return _aria2_command(payload, port, more)
+
+
+def _aria2_command(payload: Payload, port: int, more: dict[str, str]) -> list[str]:
     options = {
         "no-conf": "true",
-        "dir": str(payload.folder),
-        "seed-ratio": "0.0",
-        "check-integrity": "true",
         "listen-port": str(port),
         "enable-dht": "false",
         "enable-dht6": "false",
@@ -54,6 +65,7 @@ def _aria2(payload: Payload, own: Path, port: int) -> list[str]:
         "disable-ipv6": "true",
         "show-console-readout": "false",
         "enable-color": "false",
+        **more,
     }
     return ["aria2c", *(f"--{key}={value}" for key, value in options.items()), str(payload.torrent)]
 
@@ -82,8 +94,12 @@ RECIPES = {
 }
 
 
+ARIA2_GETTING = Recipe("aria2c", "aria2", "Download complete:", _aria2_getting)
+"""Not a seeder: it downloads into its own folder, is ready when it has all, and ends."""
+
+
 class DebianSeeder:
-    """One seeding client in a process of its own; ready when the constructor returns."""
+    """One client in a process of its own; ready when the constructor returns."""
 
     host = "127.0.0.1"
 

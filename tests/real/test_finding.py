@@ -14,7 +14,7 @@ from torrent_core.types import Address, PeerSource
 from tracker_kit import RealTracker
 from transports import Client, PeerDiscovery
 
-from .debian_peers import RECIPES, DebianSeeder
+from .debian_peers import ARIA2_GETTING, RECIPES, DebianSeeder
 from .libtorrent_peer import LibtorrentPeer, LibtorrentProcess
 from .payload import KIB, Payload, single_file
 
@@ -106,6 +106,23 @@ async def test_we_find_aria2_at_a_tracker(tmp_path: Path) -> None:
     assert PeerSource.TRACKER in sources
 
 
+@pytest.mark.parametrize("how", ["http", "udp"])
+async def test_aria2_finds_us_at_a_tracker(tmp_path: Path, how: str) -> None:
+    if ARIA2_GETTING.missing:
+        pytest.skip(ARIA2_GETTING.missing)
+    with RealTracker() as tracker:
+        payload = announced_at(single_file(tmp_path, 512 * KIB, 64 * KIB), url_of(tracker, how))
+        async with Client(payload.folder, host="127.0.0.1", discovery=TRACKERS) as client:
+            torrent = await client.add(payload.torrent)
+            await torrent.wait_complete()
+            await announced(tracker)
+            theirs = await anyio.to_thread.run_sync(
+                DebianSeeder, ARIA2_GETTING, payload, tmp_path / "theirs"
+            )
+            theirs.stop()
+    assert payload.differences(tmp_path / "theirs") == []
+
+
 async def acquainted(libtorrent: LibtorrentProcess, tmp_path: Path) -> list[LibtorrentPeer]:
     """Nodes of a DHT, each with a torrent of its own."""
     nodes = []
@@ -136,3 +153,22 @@ async def test_we_find_a_seed_by_a_dht_of_libtorrent_sessions(
     wanted = PeerDiscovery(trackers=False, lsd=False, pex=False, routers=routers)
     sources = await downloaded(payload, tmp_path / "got", wanted)
     assert PeerSource.DHT in sources
+
+
+async def test_libtorrent_finds_us_by_a_dht_of_its_sessions(
+    libtorrent: LibtorrentProcess, tmp_path: Path
+) -> None:
+    nodes = await acquainted(libtorrent, tmp_path)
+    payload = single_file(tmp_path, 512 * KIB, 64 * KIB)
+    routers = tuple(Address(node.host, node.port) for node in nodes)
+    wanted = PeerDiscovery(trackers=False, lsd=False, pex=False, routers=routers)
+    async with Client(payload.folder, host="127.0.0.1", discovery=wanted) as client:
+        torrent = await client.add(payload.torrent)
+        await torrent.wait_complete()
+        # It may search before we have announced ourselves, and so has to search again.
+        settings = {**DHT_ON_LOOPBACK, "dht_announce_interval": 1}
+        leecher = libtorrent.leecher(payload.torrent, tmp_path / "theirs", **settings)
+        for node in nodes:
+            await leecher.meet(node.host, node.port)
+        await leecher.wait("progress", at_least=1.0)
+    assert payload.differences(tmp_path / "theirs") == []
