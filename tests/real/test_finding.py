@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
@@ -51,10 +52,12 @@ async def announced(tracker: RealTracker) -> None:
     await anyio.to_thread.run_sync(tracker.wait, bool)
 
 
-async def downloaded(payload: Payload, into: Path, wanted: PeerDiscovery) -> set[PeerSource]:
-    """Download it, and say who told of peers."""
+async def downloaded(
+    payload: Payload, into: Path, wanted: PeerDiscovery | None, magnet: str = ""
+) -> set[PeerSource]:
+    """Download it, by the magnet link if there is one, and say who told of peers."""
     async with Client(into, host="127.0.0.1", discovery=wanted) as client:
-        torrent = await client.add(payload.torrent)
+        torrent = await client.add(magnet or payload.torrent)
         with anyio.fail_after(LIMIT):
             await torrent.wait_complete()
         known = torrent.status.known
@@ -140,17 +143,24 @@ async def acquainted(libtorrent: LibtorrentProcess, tmp_path: Path) -> list[Libt
     return nodes
 
 
-async def test_we_find_a_seed_by_a_dht_of_libtorrent_sessions(
-    libtorrent: LibtorrentProcess, tmp_path: Path
-) -> None:
+async def seed_in_dht(
+    libtorrent: LibtorrentProcess, payload: Payload, tmp_path: Path
+) -> PeerDiscovery:
+    """A seed is announced in a DHT; returns the way into it, and no other."""
     nodes = await acquainted(libtorrent, tmp_path)
-    payload = single_file(tmp_path, 512 * KIB, 64 * KIB)
     seeder = libtorrent.seeder(payload.torrent, payload.folder, **DHT_ON_LOOPBACK)
     for node in nodes:
         await seeder.meet(node.host, node.port)
     await seeder.wait("dht_nodes", at_least=2)
     routers = tuple(Address(node.host, node.port) for node in nodes)
-    wanted = PeerDiscovery(trackers=False, lsd=False, pex=False, routers=routers)
+    return PeerDiscovery(trackers=False, lsd=False, pex=False, routers=routers)
+
+
+async def test_we_find_a_seed_by_a_dht_of_libtorrent_sessions(
+    libtorrent: LibtorrentProcess, tmp_path: Path
+) -> None:
+    payload = single_file(tmp_path, 512 * KIB, 64 * KIB)
+    wanted = await seed_in_dht(libtorrent, payload, tmp_path)
     sources = await downloaded(payload, tmp_path / "got", wanted)
     assert PeerSource.DHT in sources
 
@@ -172,3 +182,47 @@ async def test_libtorrent_finds_us_by_a_dht_of_its_sessions(
             await leecher.meet(node.host, node.port)
         await leecher.wait("progress", at_least=1.0)
     assert payload.differences(tmp_path / "theirs") == []
+
+
+# --- Magnet links -------------------------------------------------------------------------
+
+
+def bare(payload: Payload) -> str:
+    """A link that says nothing but what is wanted."""
+    return f"magnet:?xt=urn:btih:{payload.info_hash.hex()}"
+
+
+async def test_a_magnet_with_nothing_but_a_peer_is_downloaded_from_libtorrent(
+    libtorrent: LibtorrentProcess, tmp_path: Path
+) -> None:
+    payload = single_file(tmp_path, 512 * KIB, 16 * KIB)
+    seeder = libtorrent.seeder(payload.torrent, payload.folder)
+    magnet = f"{bare(payload)}&x.pe={seeder.host}:{seeder.port}"
+    sources = await downloaded(payload, tmp_path / "got", None, magnet)
+    assert sources == {PeerSource.NAMED}
+
+
+async def test_a_magnet_with_nothing_but_an_http_tracker_is_downloaded_from_libtorrent(
+    libtorrent: LibtorrentProcess, tmp_path: Path
+) -> None:
+    with RealTracker() as tracker:
+        url = tracker.url()
+        payload = announced_at(single_file(tmp_path, 512 * KIB, 16 * KIB), url)
+        libtorrent.seeder(payload.torrent, payload.folder)
+        await announced(tracker)
+        magnet = f"{bare(payload)}&tr={quote(url, safe='')}"
+        sources = await downloaded(payload, tmp_path / "got", TRACKERS, magnet)
+        told = [one.event for one in tracker.seen if one.info_hash == payload.info_hash]
+    assert PeerSource.TRACKER in sources
+    assert PeerSource.NAMED not in sources
+    assert told[-3:] == ["started", "completed", "stopped"]
+
+
+async def test_a_magnet_with_nothing_at_all_is_downloaded_by_a_dht_of_libtorrent_sessions(
+    libtorrent: LibtorrentProcess, tmp_path: Path
+) -> None:
+    payload = single_file(tmp_path, 512 * KIB, 16 * KIB)
+    wanted = await seed_in_dht(libtorrent, payload, tmp_path)
+    sources = await downloaded(payload, tmp_path / "got", wanted, bare(payload))
+    assert PeerSource.DHT in sources
+    assert not sources & {PeerSource.NAMED, PeerSource.TRACKER}
