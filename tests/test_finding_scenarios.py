@@ -74,6 +74,7 @@ def test_a_torrent_that_is_removed_once_it_is_complete_has_been_counted() -> Non
     assert world.session.is_leaving
     world.run(lambda: not world.session.is_leaving, seconds=2)
     assert world.told() == ["started", "completed", "stopped"]
+    assert world.actions(act.CancelFetch) == []
 
 
 # --- Private torrents ----------------------------------------------------------------------

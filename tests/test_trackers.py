@@ -592,8 +592,14 @@ def test_completed_is_said_over_udp_before_we_leave(world: TrackerWorld) -> None
     world.completed()
     world.stop()
     world.run(1)
-    said = [ask.event for _, _, ask in world.datagrams if isinstance(ask, AnnounceRequest)]
-    assert said == [AnnounceEvent.STARTED, AnnounceEvent.COMPLETED, AnnounceEvent.STOPPED]
+    said = [
+        (when, ask.event) for when, _, ask in world.datagrams if isinstance(ask, AnnounceRequest)
+    ]
+    (_, first), (told, second), (left, third) = said
+    assert [first, second, third] == [
+        *(AnnounceEvent.STARTED, AnnounceEvent.COMPLETED, AnnounceEvent.STOPPED)
+    ]
+    assert left == told + 2 * DELAY  # it was answered first
     assert not world.trackers.is_stopping(HASH)
 
 
