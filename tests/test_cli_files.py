@@ -482,11 +482,32 @@ def test_a_file_in_place_of_the_folder_is_one_line(
     assert lines_of(capsys)[1] == [f"error: {file} is a file: name the folder that holds it"]
 
 
+@pytest.mark.parametrize("command", ["verify", "seed"])
+def test_a_magnet_link_does_not_say_what_a_folder_should_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main([command, "magnet:?xt=urn:btih:" + 40 * "a", str(tmp_path)]) == 1
+    out, err = lines_of(capsys)
+    assert not out
+    assert "--metadata-only gets the .torrent file" in err[0]
+    assert len(err) == 1
+
+
+@pytest.mark.parametrize("command", ["info", "get"])
+@pytest.mark.parametrize("link", ["MAGNET:?xt=x", "magnet:", "magnet:?xt=urn:btih:" + 40 * "z"])
+def test_a_malformed_magnet_link_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], command: str, link: str
+) -> None:
+    assert main([command, link]) == 2
+    out, err = lines_of(capsys)
+    assert not out
+    assert err[0].startswith("error: not a usable magnet link: ")
+    assert len(err) == 1
+
+
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ("magnet:?xt=urn:btih:" + 40 * "a", "magnet links are not supported yet: "),
-        ("MAGNET:?xt=x", "magnet links are not supported yet: "),
         ("ftp://127.0.0.1/x.torrent", "ftp sources are not supported yet: "),
         ("udp://127.0.0.1/announce", "udp sources are not supported yet: "),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import NamedTuple
 
-from .render import Status, duration, fraction, percent, plural, printable, rate, size
+from .render import RESOLVING, Status, duration, fraction, percent, plural, printable, rate, size
 
 MAX_NAME = 32
 """Cells of the name, on a wide terminal; a quarter of a narrow one."""
@@ -39,6 +39,8 @@ class Part(NamedTuple):
 
 def transfer_line(width: int, name: str, state: str, status: Status, marks: Marks) -> str:
     """The line of a download or a seed."""
+    if state == RESOLVING:
+        return _resolving_line(width, name, status, marks)
     parts = [Part(1, f"{marks.down} {rate(status.down_rate)}")]
     if status.up_rate >= 0.5:
         parts.append(Part(6, f"{marks.up} {rate(status.up_rate)}"))
@@ -48,6 +50,13 @@ def transfer_line(width: int, name: str, state: str, status: Status, marks: Mark
     if status.eta is not None and state == "downloading":
         parts.append(Part(2, f"{duration(status.eta)} left"))
     return compose(width, name, fraction(state, status), parts, marks)
+
+
+def _resolving_line(width: int, name: str, status: Status, marks: Marks) -> str:
+    """Without a bar: nobody knows how much there is."""
+    title = cut(printable(name), min(MAX_NAME, width // 4), marks)
+    parts = [title, "the metadata is not here yet", plural(status.peers, "peer")]
+    return cut(GAP.join(parts), width, marks)
 
 
 def hashing_line(width: int, name: str, done: int, total: int, speed: float, marks: Marks) -> str:

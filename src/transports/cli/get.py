@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -21,7 +21,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from torrent_core.metainfo import Metainfo
+    from torrent_core.metainfo import MagnetLink, Metainfo
     from transports.client.handle import TorrentHandle
 
     from .screens import Screen
@@ -57,6 +57,11 @@ if TYPE_CHECKING:
 @click.option(
     "--force", is_flag=True, help="Overwrite files of the same name that hold something else."
 )
+@click.option(
+    "--metadata-only",
+    is_flag=True,
+    help="Save NAME.torrent in the folder, and nothing of what it describes.",
+)
 @json_option
 @click.option(
     "--quiet", is_flag=True, help="Print nothing but errors; with --json, no progress objects."
@@ -72,11 +77,13 @@ def get(
     timeout: float | None,
     trace: Path | None,
     force: bool,
+    metadata_only: bool,
     as_json: bool,
     quiet: bool,
     backend: str,
 ) -> int:
-    """Download what SOURCE, a .torrent file, its http(s) URL or - for stdin, describes.
+    """Download what SOURCE, a .torrent file, its http(s) URL, - for stdin, or a magnet link,
+    describes.
 
     Peers are found by the torrent's trackers, the DHT, the local network and other peers;
     those of a private torrent by its trackers alone.
@@ -87,19 +94,23 @@ def get(
     With --json: an object for each event, and a progress object a second; while nothing
     changes, one in five seconds.
     """
-    from .existing import claim, require_replaceable
+    from .existing import require_replaceable
     from .runner import run_async
     from .screens import choose_screen
-    from .sources import load_torrent, make_folder
+    from .sources import load_source, make_folder
 
-    metainfo = load_torrent(source)
+    if metadata_only and keep_seeding:
+        raise click.UsageError("--metadata-only leaves nothing to --seed")
+    what = load_source(source)
     make_folder(folder)
     if trace is not None:
         require_replaceable(trace)
-    screen = choose_screen(metainfo.name, as_json=as_json, quiet=quiet)
-    fetch = Fetch(metainfo, folder, peers, port, find_by, keep_seeding, timeout, screen, trace)
+    screen = choose_screen(what.name or what.info_hash.hex(), as_json=as_json, quiet=quiet)
+    claims = Claims(folder, force, as_json or quiet, metadata_only)
+    fetch = Fetch(what, claims, peers, port, find_by, keep_seeding, timeout, screen, trace)
     try:
-        claim(metainfo, folder, force=force, quiet=as_json or quiet)
+        if fetch.is_over():
+            return OK
         status = run_async(
             fetch.run, backend=backend, on_signal=fetch.interrupted, on_abort=screen.close
         )
@@ -110,8 +121,20 @@ def get(
     finally:
         screen.close()
     if status == INTERRUPTED:
-        click.echo("interrupted; resume data is saved", err=True)
+        saved = "; resume data is saved" if fetch.has_begun else ""
+        click.echo(f"interrupted{saved}", err=True)
     return status
+
+
+class Claims(NamedTuple):
+    """What a download may write, and where."""
+
+    folder: Path
+    force: bool
+    """Also over what holds something else."""
+    quiet: bool
+    metadata_only: bool
+    """No more than NAME.torrent."""
 
 
 class Fetch:
@@ -119,8 +142,8 @@ class Fetch:
 
     def __init__(
         self,
-        metainfo: Metainfo,
-        folder: Path,
+        source: Metainfo | MagnetLink,
+        claims: Claims,
         peers: tuple[tuple[str, int], ...],
         port: int,
         find_by: FindBy,
@@ -133,8 +156,11 @@ class Fetch:
 
         from .narrator import Narrator
 
-        self._metainfo = metainfo
-        self._folder = folder
+        self._source = source
+        self._claims = claims
+        self._folder = claims.folder
+        self.has_begun = False
+        """Files may have been written to, and resume data saved."""
         self._peers = [Address(*peer) for peer in peers]
         self._port = port
         self._find_by = find_by
@@ -145,6 +171,29 @@ class Fetch:
         self._torrent: TorrentHandle | None = None
         self._account: dict[str, object] = {}
         self._narrator = Narrator(self._peers)
+
+    def is_over(self) -> bool:
+        """Do what can be done without a peer; whether that was all."""
+        from torrent_core.metainfo import Metainfo
+
+        if not isinstance(self._source, Metainfo):
+            return False
+        path = self._claim(self._source)
+        if path is not None:
+            self._saved(path)
+        return path is not None
+
+    def _claim(self, metainfo: Metainfo, *, quiet: bool = False) -> Path | None:
+        """See that the files are ours to write; or, if that is all that is wanted, save the
+        torrent, and say where."""
+        from .existing import claim
+        from .metadata import save_torrent
+
+        folder, force, always_quiet, metadata_only = self._claims
+        if metadata_only:
+            return save_torrent(metainfo, folder, force=force)
+        claim(metainfo, folder, force=force, quiet=quiet or always_quiet)
+        return None
 
     async def run(self) -> int:
         """Download, and seed if asked to; returns OK, or raises what stopped it."""
@@ -162,10 +211,10 @@ class Fetch:
             anyio.create_task_group() as showing,
         ):
             reports = client.events(unhurried=(PieceVerified,))
-            torrent = self._torrent = await client.add(self._metainfo)
+            torrent = self._torrent = await client.add(self._source, hold=True)
             showing.start_soon(watch.show_reports, reports, torrent, self._screen, self._narrator)
             self._started(client.port)
-            await self._complete(torrent)
+            await self._fetch(torrent)
             if self._keep_seeding:
                 showing.start_soon(watch.show_status, torrent, self._screen)
                 self._screen.note(f"seeding on port {client.port} until interrupted")
@@ -173,15 +222,13 @@ class Fetch:
             showing.cancel_scope.cancel()
         return OK
 
-    async def _complete(self, torrent: TorrentHandle) -> None:
-        """Wait for the download, while the display runs and the supply is watched."""
+    async def _fetch(self, torrent: TorrentHandle) -> None:
+        """Fetch what is wanted, while the display runs and the supply is watched."""
         import anyio
 
         from . import watch
         from .stillness import tell_why_still
 
-        began = time.monotonic()
-        earlier = torrent.status.downloaded  # what former runs fetched
         async with anyio.create_task_group() as waiting:
             waiting.start_soon(watch.show_status, torrent, self._screen)
             waiting.start_soon(tell_why_still, torrent, self._screen)
@@ -189,10 +236,29 @@ class Fetch:
                 torrent.add_peer(*address)
             if self._timeout is not None:
                 waiting.start_soon(self._give_up, torrent, self._timeout)
-            await torrent.wait_complete()
+            metainfo = await torrent.wait_metadata()
+            path = None if metainfo is self._source else await self._claim_late(metainfo)
+            began = time.monotonic()
+            earlier = torrent.status.downloaded  # what former runs fetched
+            if path is None:
+                self.has_begun = True
+                torrent.release()
+                await torrent.wait_complete()
             waiting.cancel_scope.cancel()
+        if path is not None:
+            self._saved(path)
+            return
         fetched = torrent.status.downloaded - earlier
-        self._completed(torrent, fetched, time.monotonic() - began)
+        self._completed(torrent, metainfo, fetched, time.monotonic() - began)
+
+    async def _claim_late(self, metainfo: Metainfo) -> Path | None:
+        """What ``is_over`` could not do without the metadata; None if there is more to fetch."""
+        import anyio.to_thread
+
+        self._described(metainfo)
+        return await anyio.to_thread.run_sync(
+            lambda: self._claim(metainfo, quiet=True), abandon_on_cancel=True
+        )
 
     async def _give_up(self, torrent: TorrentHandle, timeout: float) -> None:
         """Raise CommandFailed, with the account, once there was no supplier for ``timeout``."""
@@ -209,23 +275,42 @@ class Fetch:
     def _started(self, port: int) -> None:
         self._event(
             "started",
-            name=self._metainfo.name,
-            info_hash=self._metainfo.info_hash.hex(),
-            size=self._metainfo.total_length,
+            name=self._source.name or self._source.info_hash.hex(),
+            info_hash=self._source.info_hash.hex(),
+            size=getattr(self._source, "total_length", None),
             port=port,
         )
 
-    def _completed(self, torrent: TorrentHandle, fetched: int, took: float) -> None:
+    def _described(self, metainfo: Metainfo) -> None:
+        from .render import plural, size
+
+        files = sum(not entry.pad for entry in metainfo.files)
+        total = metainfo.total_length
+        self._event("metadata", name=metainfo.name, size=total, files=files)
+        self._screen.note(
+            f"the metadata is here: {metainfo.name}, {size(total)} in {plural(files, 'file')}"
+        )
+
+    def _saved(self, path: Path) -> None:
+        self._event("saved", path=str(path))
+        self._screen.note(f"saved: {path}")
+
+    def _completed(
+        self, torrent: TorrentHandle, metainfo: Metainfo, fetched: int, took: float
+    ) -> None:
+        from .metadata import wanted_length
+
         status = torrent.status
-        path = self._folder / self._metainfo.name
+        path = self._folder / metainfo.name
         self._screen.show(status.state.value, status)
         self._event("completed", path=str(path), seconds=round(took, 3))
-        self._screen.note(done_line(path, self._metainfo.total_length, fetched, took))
+        self._screen.note(done_line(path, wanted_length(metainfo, self._source), fetched, took))
 
     def interrupted(self) -> None:
         """A signal came: say so at once, since saving may take a moment."""
         self._event("interrupted")
-        self._screen.note("stopping; interrupt again to abort without saving")
+        saving = " without saving" if self.has_begun else ""
+        self._screen.note(f"stopping; interrupt again to abort{saving}")
 
     def failed(self, error: Exception) -> None:
         """Tell the machines; people get their line from whoever catches the error."""

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from .failures import OK
-from .options import json_option
+from .options import (
+    FindBy,
+    backend_option,
+    discovery_options,
+    json_option,
+    peer_option,
+    port_option,
+    seconds,
+)
 
 if TYPE_CHECKING:
     from torrent_core.metainfo import Metainfo
@@ -16,12 +24,41 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show what a torrent says.")
 @click.argument("source", metavar="SOURCE")
+@peer_option
+@port_option
+@discovery_options
+@click.option(
+    "--timeout",
+    type=seconds,
+    default="60",
+    metavar="S",
+    show_default=True,
+    help="Ask for what a magnet link stands for so many seconds.",
+)
 @json_option
-def info(source: str, as_json: bool) -> int:
-    """Show what SOURCE, a .torrent file, its http(s) URL or - for stdin, says."""
-    from .sources import load_torrent
+@backend_option
+def info(
+    source: str,
+    peers: tuple[tuple[str, int], ...],
+    port: int,
+    find_by: FindBy,
+    timeout: float,
+    as_json: bool,
+    backend: str,
+) -> int:
+    """Show what SOURCE, a .torrent file, its http(s) URL or - for stdin, says.
 
-    metainfo = load_torrent(source)
+    SOURCE may be a magnet link too: then peers are found, as by get, and asked for what it
+    stands for.  Nothing is stored.
+    """
+    from torrent_core.metainfo import Metainfo
+
+    from .metadata import metadata_of
+    from .sources import load_source
+
+    metainfo = load_source(source)
+    if not isinstance(metainfo, Metainfo):
+        metainfo = metadata_of(metainfo, peers, port, find_by, timeout, backend)
     if as_json:
         click.echo(json.dumps(as_fields(metainfo)))
     else:

@@ -92,8 +92,15 @@ def origins(status: Status) -> dict[str, int]:
     return {source.name.lower(): count for source, count in status.known.items() if count}
 
 
+RESOLVING = "fetching its metadata"
+"""The state in which nobody knows how much there is to fetch; TorrentState says the same, and
+is not loaded for it."""
+
+
 def progress_line(state: str, status: Status) -> str:
     """One plain line of progress."""
+    if state == RESOLVING:
+        return f"the metadata is not here yet, {_peers(status)}"
     parts = [
         f"{state} {percent(fraction(state, status))}",
         f"pieces {status.pieces_have}/{status.pieces_total}",
@@ -112,6 +119,13 @@ def _peers(status: Status) -> str:
     return f"peers {status.peers}" + (f" (known: {told})" if told else "")
 
 
+def _progress(state: str, status: Status | None) -> float | None:
+    """Null while nobody knows how much there is."""
+    if state == RESOLVING:
+        return None
+    return math.floor(status.progress * 1e6) / 1e6 if status else 0.0
+
+
 def json_line(
     event: str, when: float, state: str, status: Status | None, more: Mapping[str, object]
 ) -> str:
@@ -119,7 +133,7 @@ def json_line(
     fields: dict[str, object] = {
         "event": event,
         "time": round(when, 3),
-        "progress": math.floor(status.progress * 1e6) / 1e6 if status else 0.0,
+        "progress": _progress(state, status),
         "down_rate": round(status.down_rate, 1) if status else 0.0,
         "up_rate": round(status.up_rate, 1) if status else 0.0,
         "peers": status.peers if status else 0,

@@ -6,13 +6,31 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from .failures import CommandFailed, describe_os_error
 
 if TYPE_CHECKING:
-    from torrent_core.metainfo import Metainfo
+    from torrent_core.metainfo import MagnetLink, Metainfo
 
+MAGNET_SCHEME = "magnet"
 WEB_SCHEMES = ("http", "https")
 OTHER_SCHEMES = ("ftp", "udp")
+
+
+def load_source(source: str) -> Metainfo | MagnetLink:
+    """What ``load_torrent`` reads, or what a magnet link says.
+
+    Raises click.UsageError for a malformed link, and what ``load_torrent`` raises."""
+    from torrent_core.errors import InvalidMagnet
+    from torrent_core.metainfo import parse_magnet
+
+    if _scheme(source) != MAGNET_SCHEME:
+        return load_torrent(source)
+    try:
+        return parse_magnet(source)
+    except InvalidMagnet as error:
+        raise click.UsageError(f"not a usable magnet link: {error}") from error
 
 
 def load_torrent(source: str) -> Metainfo:
@@ -39,8 +57,11 @@ def load_torrent(source: str) -> Metainfo:
 
 def _refuse_links(source: str) -> None:
     scheme = _scheme(source)
-    if scheme == "magnet":
-        raise CommandFailed("magnet links are not supported yet: get the .torrent file itself")
+    if scheme == MAGNET_SCHEME:
+        raise CommandFailed(
+            "a magnet link does not say what is in the torrent:"
+            " torrent-core get --metadata-only gets the .torrent file"
+        )
     if scheme in OTHER_SCHEMES:
         raise CommandFailed(
             f"{scheme} sources are not supported yet: fetch the .torrent file first,"

@@ -90,14 +90,15 @@ def as_fields(explanation: Explanation) -> dict[str, object]:
 def _entry(
     entry: Entry, explanation: Explanation, left: Callable[[float], float]
 ) -> dict[str, object]:
-    """``pieces`` counts them, and ``first_piece`` is one to look for: all may be very many."""
+    """``pieces`` counts them, and ``first_piece`` is one to look for: all may be very many.
+    It is None while the metadata is not here."""
     addresses = explanation.addresses
     return {
         "account": entry.account.name.lower(),
         "why": entry.why,
         "blocks": entry.blocks,
         "pieces": entry.pieces.bit_count(),
-        "first_piece": next(indices(entry.pieces)),
+        "first_piece": next(indices(entry.pieces), None),
         "peers": [str(addresses[link]) for link in entry.links if link in addresses],
         "until": None if entry.until is None else left(entry.until),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from torrent_core.accounts import Explanation
+from torrent_core.accounts import Account, Explanation
 from torrent_core.types import Address, TorrentState
 
 from .narrator import Narrator
@@ -60,17 +60,24 @@ class SupplyWatch:
     """How long a download has been without a supplier.
 
     A link that owes us blocks is a supplier, unless it fell silent over them and is only
-    being probed.
+    being probed; and so is one that was asked for the metadata.
     """
 
     def __init__(self, now: float) -> None:
         self._supplied_at = now
         self._seen = (0, 0)
 
-    def idle(self, now: float, status: WatchedStatus, peers: Iterable[WatchedPeer]) -> float:
-        """Look again; the result is the seconds without a supplier."""
+    def idle(
+        self,
+        now: float,
+        status: WatchedStatus,
+        peers: Iterable[WatchedPeer],
+        is_told: bool = False,
+    ) -> float:
+        """Look again; the result is the seconds without a supplier.  ``is_told``: somebody is
+        asked for the metadata."""
         seen = (status.downloaded, status.pieces_have)
-        supplied = any(peer.outstanding and not peer.snubbed for peer in peers)
+        supplied = is_told or any(peer.outstanding and not peer.snubbed for peer in peers)
         if supplied or seen != self._seen or status.state is TorrentState.CHECKING:
             self._seen = seen
             self._supplied_at = now
@@ -81,9 +88,17 @@ async def require_supplier(torrent: TorrentHandle, timeout: float) -> None:
     """Return once there was no supplier for ``timeout`` seconds."""
     watch = SupplyWatch(anyio.current_time())
     while True:
-        if watch.idle(anyio.current_time(), torrent.status, torrent.peers) >= timeout:
+        now, status = anyio.current_time(), torrent.status
+        if watch.idle(now, status, torrent.peers, _is_told(torrent, status)) >= timeout:
             return
         await anyio.sleep(min(REFRESH, timeout))
+
+
+def _is_told(torrent: TorrentHandle, status: WatchedStatus) -> bool:
+    """Whether the metadata is missing, and asked of somebody."""
+    if status.state is not TorrentState.RESOLVING:
+        return False
+    return torrent.explain().entries[0].account is Account.REQUESTED
 
 
 def without_supplier(
