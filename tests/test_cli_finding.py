@@ -18,6 +18,7 @@ from torrent_core.actions import SendDatagram
 from torrent_core.dht import Dht, DhtConfig
 from torrent_core.discovery import Found
 from torrent_core.events import DatagramReceived, Tick
+from torrent_core.metainfo import MagnetLink
 from torrent_core.types import Address, Family
 from tracker_kit import RealTracker
 from transports.cli import main, options
@@ -235,6 +236,15 @@ def test_scrape_counts_the_swarm_and_takes_no_part(
     (said,) = printed(capsys)
     assert (said["event"], said["seeds"], said["leechers"]) == ("scraped", 1, 1)
     assert tracker.seen == []
+
+
+def test_scrape_asks_the_trackers_that_a_magnet_link_names(
+    tracker: RealTracker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracker.swarms.members[HASH] = {Address("127.0.0.2", 7): 0}
+    assert main(["scrape", str(MagnetLink(HASH, trackers=(tracker.url(),))), "--json"]) == 0
+    (said,) = printed(capsys)
+    assert (said["event"], said["seeds"]) == ("scraped", 1)
 
 
 def test_a_tracker_that_is_silent_or_none_fails_in_words(

@@ -63,18 +63,23 @@ def info_hash_of(text: str) -> bytes | None:
 
 def _subject(source: str, urls: tuple[str, ...]) -> Subject:
     """Raises CommandFailed for a source that is none, and where there is no tracker to ask."""
-    from .sources import load_torrent
-
     info_hash = info_hash_of(source)
-    if info_hash is not None:
-        subject = Subject(info_hash, urls)
-    else:
-        meta = load_torrent(source)
-        named = tuple(url for tier in meta.trackers for url in tier)
-        subject = Subject(meta.info_hash, urls or named, meta.private, meta.total_length)
+    subject = _read(source, urls) if info_hash is None else Subject(info_hash, urls)
     if not subject.urls:
         raise CommandFailed("no tracker is named: say --tracker URL")
     return subject
+
+
+def _read(source: str, urls: tuple[str, ...]) -> Subject:
+    from torrent_core.metainfo import MagnetLink
+
+    from .sources import load_source
+
+    what = load_source(source)
+    if isinstance(what, MagnetLink):
+        return Subject(what.info_hash, urls or what.trackers)
+    named = tuple(url for tier in what.trackers for url in tier)
+    return Subject(what.info_hash, urls or named, what.private, what.total_length)
 
 
 class _Printer:
@@ -153,8 +158,8 @@ def _count(number: int | None) -> str:
 def scrape(source: str, urls: tuple[str, ...], timeout: float, as_json: bool, backend: str) -> int:
     """Ask the trackers of SOURCE how many seeds and leechers they know.
 
-    SOURCE is a .torrent file, its http(s) URL, - for stdin, or an info-hash of 40 digits with
-    --tracker.  Nobody is told that we take part.
+    SOURCE is a .torrent file, its http(s) URL, - for stdin, a magnet link, or an info-hash
+    of 40 digits with --tracker.  Nobody is told that we take part.
     """
     subject = _subject(source, urls)
 
@@ -183,8 +188,8 @@ def announce(
 ) -> int:
     """Announce to the trackers of SOURCE, show what each answers, and leave again.
 
-    SOURCE is a .torrent file, its http(s) URL, - for stdin, or an info-hash of 40 digits with
-    --tracker.
+    SOURCE is a .torrent file, its http(s) URL, - for stdin, a magnet link, or an info-hash
+    of 40 digits with --tracker.
     """
     subject = _subject(source, urls)
 
