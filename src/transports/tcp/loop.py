@@ -12,6 +12,7 @@ import socket
 from collections import deque
 from itertools import islice
 
+import anyio
 from anyio.abc import SocketAttribute, SocketListener
 
 from torrent_core.events import BytesReceived, Sent
@@ -51,8 +52,16 @@ class LoopNetwork(BaseNetwork[socket.socket]):
 
     async def _take(self, listener: SocketListener) -> socket.socket:
         raw = listener.extra(SocketAttribute.raw_socket)
-        taken, _ = await asyncio.get_running_loop().sock_accept(raw)
-        return taken
+        while True:
+            try:
+                taken, _ = raw.accept()
+            except BlockingIOError:
+                # The loop's own sock_accept, cancelled in the moment that a connection comes,
+                # takes it all the same, and complains that nobody waits for it any longer.
+                await anyio.wait_readable(raw)
+            else:
+                taken.setblocking(False)
+                return taken
 
     def _prepare(self, connection: socket.socket) -> Address | None:
         return prepare_socket(connection)
