@@ -46,7 +46,7 @@ def ready(*nodes: NodeInfo) -> Bench:
         while any(isinstance(query.ask, FindNode) for query in bench.asked(info.address)):
             bench.reply(info, nodes=())
             break
-    bench.wait(limits.DHT_TIMEOUT)
+    bench.wait(0.0)
     assert bench.dht.overlays[Family.IPV4].is_ready
     return bench
 

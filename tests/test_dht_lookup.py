@@ -178,7 +178,8 @@ def test_routers_are_asked_when_nobody_else_is_left() -> None:
     assert take_all(made) == [NODES[0], NodeInfo(b"", router)]
     made.failed(NODES[0], was_slow=False)
     assert not made.check_end()
-    made.router_replied(router, (NODES[1],), was_slow=False)
+    made.router_replied(NodeInfo(b"R" * 20, router), (NODES[1],), was_slow=False)
+    assert made.replies == 1
     assert take_all(made) == [NODES[1]]
     reply(made, NODES[1])
     assert made.check_end()
@@ -195,7 +196,7 @@ def test_routers_may_be_slow_or_silent_like_others() -> None:
     made.failed(NodeInfo(b"", routers[0]), was_slow=True)
     made.failed(NodeInfo(b"", routers[2]), was_slow=False)
     assert made.in_flight == 0
-    made.router_replied(routers[1], (NODES[0],), was_slow=True)
+    made.router_replied(NodeInfo(NODES[0].node_id, routers[1]), (NODES[0],), was_slow=True)
     assert take_all(made) == [NODES[0]]
 
 

@@ -475,6 +475,10 @@ DHT_BAD_FAILURES = 2
 DHT_SEARCH_INTERVAL = 900.0
 """Between two searches for one torrent (lt: dht_announce_interval 15 minutes)."""
 
+DHT_SEARCH_RETRY = 5.0
+"""After a search that fewer than DHT_K nodes answered, in a DHT where we know no more; doubles to
+DHT_SEARCH_INTERVAL (as DHT_BOOTSTRAP_RETRY)."""
+
 DHT_SEARCH_AGAIN = 60.0
 """Between two searches for one torrent when nobody answered, or the torrent is short of peers."""
 
@@ -482,7 +486,8 @@ DHT_SAVE_INTERVAL = 600.0
 """Between two SaveNodes: what a kill may lose (lt saves when it is asked to)."""
 
 DHT_BOOTSTRAP_RETRY = 5.0
-"""First pause after a bootstrap that reached nobody; doubles to the maximum."""
+"""First pause after a bootstrap that left us with fewer than DHT_K nodes, and the least between two
+of them; doubles to the maximum."""
 
 DHT_MAX_BOOTSTRAP_RETRY = 300.0
 """Longest such pause (as REDIAL_MAX)."""

@@ -97,8 +97,11 @@ class Dht:
             self.overlays[family] = Overlay(self._desk, family, saved[family], now)
         for family, overlay in self.overlays.items():
             overlay.others = [other for other in self.overlays.values() if other is not overlay]
-            self.servers[family] = Server(self._desk, family, self.overlays, self._tokens, now)
-        self._searches = Searches(self.overlays.values())
+        searches = self._searches = Searches(self.overlays.values())
+        for family in self.overlays:
+            self.servers[family] = Server(
+                self._desk, family, self.overlays, self._tokens, searches, now
+            )
         for address in self._routers:
             self._add_literal(address, now)
         for overlay in self.overlays.values():
@@ -164,7 +167,8 @@ class Dht:
         seed: bool = False,
         scrape: bool = False,
     ) -> list[Found]:
-        """Look for peers of a torrent, now and every 15 minutes, until ``forget``.
+        """Look for peers of a torrent, now and every 15 minutes, until ``forget``;
+        sooner where few nodes answer.
 
         ``port``, if given, is announced to the nodes closest to it: we take part in the torrent
         there, as a ``seed`` or not.  ``scrape`` asks how many do (``swarm_size``).  Again for
@@ -179,6 +183,8 @@ class Dht:
         self._check_running()
         now = self._pass(now)
         self._searches.add(bytes(info_hash), Purpose(port, seed, scrape), now)
+        for server in self.servers.values():
+            server.tell(bytes(info_hash), now)
         return self._settle(now)
 
     def forget(self, info_hash: InfoHash) -> None:

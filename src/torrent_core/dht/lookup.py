@@ -215,10 +215,15 @@ class Lookup:
         self._take_nodes(info.address, nodes)
         return self._take_peers(info.address, reply.values or ())
 
-    def router_replied(self, address: Address, nodes: tuple[NodeInfo, ...], was_slow: bool) -> None:
-        """Somebody answered whose id we did not know: he counts for the nodes he names."""
+    def router_replied(self, info: NodeInfo, nodes: tuple[NodeInfo, ...], was_slow: bool) -> None:
+        """Somebody answered whose id we did not know, and need not ask again."""
         self.in_flight -= not was_slow
-        self._take_nodes(address, nodes)
+        self.replies += 1
+        self.suggest(info)
+        candidate = self._places.get(place_of(info.address))
+        if candidate is not None and candidate.info == info and candidate.state is State.NEW:
+            candidate.state = State.REPLIED
+        self._take_nodes(info.address, nodes)
 
     def failed(self, info: NodeInfo, was_slow: bool) -> None:
         """A node did not answer, or with an error."""

@@ -3,11 +3,17 @@
 How it begins: whoever it was told of (saved nodes, PORT messages, the other DHT) and the
 routers are asked for the way to its own id.  Nobody is put into the table for having asked
 us, since anybody can ask in anybody's name; a stranger that would be of use is pinged.
+
+While it knows fewer than K nodes, the way in is looked for again and again, and routers that
+answer are nodes as any other: where few people meet, they may be all there is.  (lt asks its
+routers, and announces to them, in every lookup that begins with fewer than three nodes.)  Once
+there are K others, routers are left alone: they serve everybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 from ..deadlines import Deadline, soonest
 from ..events import PeersFound
@@ -46,8 +52,10 @@ class Overlay:
     """One node of one DHT."""
 
     __slots__ = (
+        "_asked_at",
         "_bootstrap",
         "_desk",
+        "_fresh",
         "_latest",
         "_leads",
         "_outside",
@@ -60,6 +68,7 @@ class Overlay:
         "_wants_routers",
         "ended",
         "family",
+        "grew",
         "others",
         "searches",
         "table",
@@ -74,6 +83,9 @@ class Overlay:
         """Searches under way."""
         self.ended: list[Lookup] = []
         """Searches that ended since somebody looked."""
+        self.grew = False
+        """The way in was found, or found again, and nodes are known that were not before: what
+        found nobody may now.  Whoever reads it sets it back."""
         self._desk = desk
         self._transactions = Transactions(desk.random)
         self._outside = OutsideAddress()
@@ -82,6 +94,8 @@ class Overlay:
         self._latest: dict[InfoHash, Lookup] = {}
         self._pings: dict[Address, None] = {}
         self._bootstrap: Lookup | None = None
+        self._asked_at = -inf  # when the last bootstrap began that found somebody to ask
+        self._fresh = False  # somebody entered the table since the last bootstrap ended
         self._refresh: Lookup | None = None
         self._retry_at: float | None = None
         self._retry_pause = DHT_BOOTSTRAP_RETRY
@@ -92,7 +106,18 @@ class Overlay:
     @property
     def is_ready(self) -> bool:
         """Whether a lookup has somebody to begin with, and the way in is not being looked for."""
-        return self._bootstrap is None and bool(self.table.closest(self.table.own_id, 1))
+        return self._bootstrap is None and self.is_answered
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether we know of a node that has answered, and does not fail."""
+        return bool(self.table.closest(self.table.own_id, 1))
+
+    @property
+    def is_populated(self) -> bool:
+        """Whether we know K such nodes beside the routers."""
+        known = self.table.closest(self.table.own_id, DHT_K + DHT_ROUTERS)
+        return sum(info.address not in self._routers for info in known) >= DHT_K
 
     @property
     def may_be_reached(self) -> bool:
@@ -132,14 +157,14 @@ class Overlay:
     # --- Beginning --------------------------------------------------------------------------
 
     def add_router(self, address: Address, now: float) -> None:
-        """Somewhere to begin, that is never put into the table."""
+        """Somewhere to begin; in the table only while there are few others."""
         if address in self._routers or len(self._routers) >= DHT_ROUTERS:
             return
         self._routers[address] = None
         if self._bootstrap is not None:
             self._bootstrap.suggest_router(address)
             self._advance(self._bootstrap, now)
-        elif not self.is_ready:
+        elif not self.is_populated:
             self.bootstrap(now)
 
     def adopt(self, nodes: Iterable[NodeInfo], now: float) -> None:
@@ -177,8 +202,11 @@ class Overlay:
         for info in [*(node.info for node in self.table.nodes()), *self._leads]:
             lookup.suggest(info)
         for address in self._routers:
-            lookup.suggest_router(address)
+            if self.table.at(address) is None:
+                lookup.suggest_router(address)
         self._advance(lookup, now)
+        if lookup.asked:
+            self._asked_at = now
 
     # --- Searching --------------------------------------------------------------------------
 
@@ -207,7 +235,7 @@ class Overlay:
     def heard(self, node_id: bytes, address: Address, now: float) -> None:
         """A node that answers queries asked us something."""
         info = NodeInfo(node_id, address)
-        if address in self._routers or self.table.heard(info, now):
+        if self.table.heard(info, now) or self._is_needless(address):
             return
         if self.table.has_place_for(info):
             self.ping(address, node_id, now)
@@ -266,21 +294,44 @@ class Overlay:
 
     def _replied(self, pending: Pending, reply: Reply, now: float) -> None:
         address, lookup = pending.address, pending.lookup
-        if address not in self._routers:
-            doubtful = self.table.replied(NodeInfo(reply.node_id, address), now)
-            if doubtful is not None:
-                self.ping(doubtful.address, doubtful.node_id, now)
-            if pending.node_id not in (b"", reply.node_id):
-                self.table.failed(pending.info, now)
+        is_new = self._admit(NodeInfo(reply.node_id, address), now)
+        if pending.node_id not in (b"", reply.node_id):
+            self.table.failed(pending.info, now)
         if lookup is None:
-            self._welcome(now)
+            if is_new:
+                self._welcome(now)
             return
         nodes = self._nodes_of(reply, address, now)
         if not pending.node_id:
-            lookup.router_replied(address, nodes, pending.slow)
+            lookup.router_replied(NodeInfo(reply.node_id, address), nodes, pending.slow)
         else:
             self._tell(lookup, lookup.replied(pending.info, reply, nodes))
         self._advance(lookup, now)
+
+    def _admit(self, info: NodeInfo, now: float) -> bool:
+        """Who answered gets into the table, if he is of use there; whether he is new to it."""
+        if self._is_needless(info.address):
+            return False
+        was_known = self.table.knows(info)
+        doubtful = self.table.replied(info, now)
+        if doubtful is not None:
+            self.ping(doubtful.address, doubtful.node_id, now)
+        is_new = not was_known and self.table.knows(info)
+        if is_new:
+            self._fresh = True
+            self._retry_pause = DHT_BOOTSTRAP_RETRY
+        self._dismiss_routers(now)
+        return is_new
+
+    def _is_needless(self, address: Address) -> bool:
+        """Whether a router is there, and we get along without."""
+        return address in self._routers and self.is_populated
+
+    def _dismiss_routers(self, now: float) -> None:
+        guests = [info for info in map(self.table.at, self._routers) if info is not None]
+        if guests and self.is_populated:
+            for info in guests:
+                self.table.remove(info, now)
 
     def _tell(self, lookup: Lookup, peers: list[Address]) -> None:
         if lookup.purpose is None:
@@ -291,9 +342,11 @@ class Overlay:
             self._desk.emit(PeersFound(lookup.target, PeerSource.DHT, others))
 
     def _welcome(self, now: float) -> None:
-        """The first that answer a ping show the way to the others (BEP 5, Routing Table)."""
-        if self._bootstrap is None and self._retry_at is not None and self.is_ready:
-            self.bootstrap(now)
+        """The first that answer a ping show the way to the others (BEP 5, Routing Table); soon,
+        and not at once, where many come one by one."""
+        if self._retry_at is not None:
+            soon = max(now, self._asked_at + DHT_BOOTSTRAP_RETRY)
+            self._retry_at = min(self._retry_at, soon)
 
     def _nodes_of(self, reply: Reply, teller: Address, now: float) -> tuple[NodeInfo, ...]:
         own, foreign = reply.nodes or (), reply.nodes6 or ()
@@ -317,8 +370,8 @@ class Overlay:
         if pending.node_id:
             self.table.failed(pending.info, now)
         self._lookup_failed(pending, now)
-        if self._bootstrap is None and self._retry_at is None and not self.is_ready:
-            self._after_bootstrap(now, reached=False)  # the last one that we knew is bad
+        if self._bootstrap is None and self._retry_at is None:
+            self._try_again(now)  # the last one that we knew may be bad now
 
     def _lookup_failed(self, pending: Pending, now: float) -> None:
         if pending.lookup is not None:
@@ -338,8 +391,15 @@ class Overlay:
 
     def _after_bootstrap(self, now: float, *, reached: bool) -> None:
         if reached and self.is_ready:
-            self._retry_pause = DHT_BOOTSTRAP_RETRY
+            self.grew |= self._fresh
+            self._fresh = False
             self._leads.clear()
+        self._try_again(now, in_vain=not reached)
+
+    def _try_again(self, now: float, *, in_vain: bool = False) -> None:
+        """Look for the way in after a pause, unless we know nodes enough."""
+        if self.is_populated and not in_vain:
+            self._retry_pause = DHT_BOOTSTRAP_RETRY
             return
         self._retry_at = now + self._retry_pause
         self._retry_pause = min(2 * self._retry_pause, DHT_MAX_BOOTSTRAP_RETRY)

@@ -1,7 +1,8 @@
 """When each torrent is looked for: now, every 15 minutes, and a few at a time.
 
 A search waits while its DHT is not reached yet, and while as many as may are under way;
-whoever waits longest is next.
+whoever waits longest is next.  One that few nodes answered, where we know few, is repeated
+after pauses that double, and as soon as there are others to ask.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Iterable
 import attrs
 
 from ..deadlines import Deadline, Deadlines, soonest
-from ..limits import DHT_LOOKUPS, DHT_SEARCH_AGAIN, DHT_SEARCH_INTERVAL
+from ..limits import DHT_K, DHT_LOOKUPS, DHT_SEARCH_AGAIN, DHT_SEARCH_INTERVAL, DHT_SEARCH_RETRY
 from ..types import Family, InfoHash
 from .bloom import EMPTY, estimate, union
-from .lookup import Purpose
+from .lookup import Lookup, Purpose
 from .overlay import Overlay
 
 
@@ -29,12 +30,13 @@ class SwarmSize:
 class Searches:
     """The torrents that we look for, in both DHTs."""
 
-    __slots__ = ("_began", "_due", "_overlays", "_purposes", "_waiting")
+    __slots__ = ("_began", "_due", "_overlays", "_pauses", "_purposes", "_waiting")
 
     def __init__(self, overlays: Iterable[Overlay]) -> None:
         self._overlays = list(overlays)
         self._purposes: dict[InfoHash, Purpose] = {}
         self._began: dict[InfoHash, float] = {}
+        self._pauses: dict[InfoHash, float] = {}  # after the next search, of those few answered
         self._due: Deadlines[InfoHash] = Deadlines()
         self._waiting: dict[Family, dict[InfoHash, None]] = {o.family: {} for o in self._overlays}
 
@@ -50,6 +52,7 @@ class Searches:
         """Look for it no longer; no effect if it is not known."""
         self._purposes.pop(info_hash, None)
         self._began.pop(info_hash, None)
+        self._pauses.pop(info_hash, None)
         self._due.clear(info_hash)
         for overlay in self._overlays:
             self._waiting[overlay.family].pop(info_hash, None)
@@ -57,9 +60,13 @@ class Searches:
 
     def run(self, now: float) -> None:
         """Begin what is due and has room, and note what has ended."""
+        if any(overlay.grew for overlay in self._overlays):
+            self._hurry(now)
         while (info_hash := self._due.pop_due(now)) is not None:
             self._began[info_hash] = now
             self._due.set(info_hash, now + DHT_SEARCH_INTERVAL)
+            if info_hash in self._pauses:
+                self._pauses[info_hash] = min(2 * self._pauses[info_hash], DHT_SEARCH_INTERVAL)
             for overlay in self._overlays:
                 if info_hash not in overlay.searches:
                     self._waiting[overlay.family][info_hash] = None
@@ -78,8 +85,23 @@ class Searches:
         ended, overlay.ended = overlay.ended, []
         for lookup in ended:
             known = self._due.get(lookup.target)
-            if known is not None and not lookup.replies:
-                self._due.set(lookup.target, min(known, now + DHT_SEARCH_AGAIN))
+            if known is not None:
+                self._due.set(lookup.target, min(known, now + self._pause_after(lookup)))
+
+    def _pause_after(self, lookup: Lookup) -> float:
+        if lookup.replies < DHT_K and not any(o.is_populated for o in self._overlays):
+            return self._pauses.setdefault(lookup.target, DHT_SEARCH_RETRY)
+        self._pauses.pop(lookup.target, None)
+        return DHT_SEARCH_INTERVAL if lookup.replies else DHT_SEARCH_AGAIN
+
+    def _hurry(self, now: float) -> None:
+        """There are nodes that were not asked; they come in bootstraps, and so not often."""
+        for overlay in self._overlays:
+            overlay.grew = False
+        for info_hash in self._pauses:
+            self._pauses[info_hash] = DHT_SEARCH_RETRY
+            soon = max(now, self._began[info_hash] + DHT_SEARCH_RETRY)
+            self._due.set(info_hash, min(soon, self._due.get(info_hash) or soon))
 
     # --- What it says -------------------------------------------------------------------------
 
@@ -98,14 +120,21 @@ class Searches:
         in_line = [o for o in self._overlays if info_hash in self._waiting[o.family]]
         # One that is not reached counts while none is: it may never be.
         in_line = [o for o in in_line if o.is_ready] or ([] if self._is_reached() else in_line)
-        for overlays, what in ((under_way, "under way"), (in_line, "in line")):
+        why = "a search in the DHT"
+        if not any(overlay.is_answered for overlay in self._overlays):
+            why = "the DHT has not answered yet; it is asked again"
+        for overlays in (under_way, in_line):
             answer = soonest(*(overlay.next_deadline() for overlay in overlays))
             if answer is not None and answer.when < when:
-                return Deadline(answer.when, f"a search in the DHT, {what}")
-        return Deadline(when, "a search in the DHT")
+                return Deadline(answer.when, why)
+        return Deadline(when, why)
 
     def _is_reached(self) -> bool:
         return any(overlay.is_ready for overlay in self._overlays)
+
+    def is_wanted(self, info_hash: InfoHash) -> bool:
+        """Whether this torrent is looked for at all."""
+        return info_hash in self._purposes
 
     def is_under_way(self, info_hash: InfoHash) -> bool:
         """Whether this torrent is being looked for now, or waits for its turn, and not for a

@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 import attrs
 
+from ..events import PeersFound
 from ..limits import DHT_K, DHT_VALUES_A_REPLY, MAX_KRPC_REPLY
-from ..types import Address, Family
+from ..types import Address, Family, InfoHash, PeerSource
 from ..wire import krpc
 from ..wire.contacts import NodeInfo
 from ..wire.krpc_values import (
@@ -25,6 +26,7 @@ from ..wire.krpc_values import (
 from .desk import VERSION, Desk
 from .flood import FloodGate
 from .overlay import Overlay
+from .searches import Searches
 from .storage import PeerStore, StoredPeer
 from .tokens import Tokens
 
@@ -37,7 +39,7 @@ _Refusal: TypeAlias = tuple[ErrorCode, str]
 class Server:
     """For one of the two DHTs: what is announced over IPv4 stays in the DHT of IPv4."""
 
-    __slots__ = ("_desk", "_family", "_gate", "_overlays", "_tokens", "store")
+    __slots__ = ("_desk", "_family", "_gate", "_overlays", "_searches", "_tokens", "store")
 
     def __init__(
         self,
@@ -45,12 +47,14 @@ class Server:
         family: Family,
         overlays: Mapping[Family, Overlay],
         tokens: Tokens,
+        searches: Searches,
         now: float,
     ) -> None:
         self._desk = desk
         self._family = family
         self._overlays = overlays
         self._tokens = tokens
+        self._searches = searches
         self._gate = FloodGate(now)
         self.store = PeerStore()
         """What was announced to us."""
@@ -84,8 +88,19 @@ class Server:
         if not self._tokens.is_good(ask.token, source.host, ask.info_hash, now):
             return False
         port = source.port if ask.implied else ask.port
-        self.store.add(ask.info_hash, StoredPeer(Address(source.host, port), ask.seed), now)
+        peer = Address(source.host, port)
+        self.store.add(ask.info_hash, StoredPeer(peer, ask.seed), now)
+        if self._searches.is_wanted(ask.info_hash):
+            self._desk.emit(PeersFound(ask.info_hash, PeerSource.DHT, (peer,)))
         return True
+
+    def tell(self, info_hash: InfoHash, now: float) -> None:
+        """Tell of the peers of a torrent that were announced to us: we do not ask ourselves, and
+        where few meet nobody else may know of them."""
+        self.store.expire(now)
+        peers = self.store.sample(info_hash, DHT_VALUES_A_REPLY, False, self._desk.random)
+        if peers:
+            self._desk.emit(PeersFound(info_hash, PeerSource.DHT, tuple(peers)))
 
     def _peers(
         self, reply: Reply, transaction: bytes, ask: GetPeers, source: Address, now: float

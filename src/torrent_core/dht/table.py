@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from ..deadlines import Deadlines
 from ..limits import DHT_BAD_FAILURES, DHT_GOOD_SECONDS, DHT_K, DHT_SPARES
-from ..types import RandomSource
+from ..types import Address, RandomSource
 from ..wire.contacts import ID_BYTES, NodeInfo
 from .hosts import place_of
 from .node_id import ID_BITS, common_bits, fits, number
@@ -92,6 +92,11 @@ class Table:
         node = self._by_key.get(number(info.node_id))
         return node is not None and node.info == info
 
+    def at(self, address: Address) -> NodeInfo | None:
+        """The node at this address, in the table or a spare."""
+        node = self._by_place.get(place_of(address))
+        return node.info if node is not None and node.info.address == address else None
+
     def has_place_for(self, info: NodeInfo) -> bool:
         """Whether this stranger, if it answers, would be of use."""
         if place_of(info.address) in self._by_place:
@@ -157,12 +162,16 @@ class Table:
         node = self._by_key[key]
         node.failures += 1
         bucket = self._buckets[self._index(key)]
-        if not node.bad:
-            return
-        if node in bucket.spares:
-            self._drop(node)
-        elif bucket.spares:
-            self._drop(node)
+        if node.bad and (bucket.spares or node in bucket.spares):
+            self.remove(node.info, now)
+
+    def remove(self, info: NodeInfo, now: float) -> None:
+        """Have a node that is known no longer; a spare takes its place, if it had one."""
+        key = number(info.node_id)
+        node, bucket = self._by_key[key], self._buckets[self._index(key)]
+        had_place = node in bucket.nodes
+        self._drop(node)
+        if had_place and bucket.spares:
             bucket.nodes.append(bucket.spares.pop())  # the one that answered last
             self._touch(key, now)
 
