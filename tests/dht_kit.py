@@ -42,6 +42,7 @@ class Bench:
         self.dht = Dht(b"secret", Random(5), config, lambda: next(ids), saved)
         self.now = 1000.0
         self.out: list[Found] = []
+        self._answered: set[bytes] = set()
         if start:
             self.keep(self.dht.start(self.now))
 
@@ -75,6 +76,19 @@ class Bench:
         transaction = self.asked(info.address)[-1].transaction
         reply = Reply(info.node_id, **fields)  # type: ignore[arg-type]
         return self.receive(Response(transaction, reply, seen), info.address)
+
+    def answer_all(self, *infos: NodeInfo) -> None:
+        """These nodes answer whatever they were asked so far and from now on, with a token."""
+        while waiting := [
+            (query.transaction, info)
+            for info in infos
+            for query in self.asked(info.address)
+            if query.transaction not in self._answered
+        ]:
+            for transaction, info in waiting:
+                self._answered.add(transaction)
+                answer = Response(transaction, Reply(info.node_id, (), token=b"t"))
+                self.receive(answer, info.address)
 
     def meet(self, info: NodeInfo) -> None:
         """The node gets into the table: pinged, and it answers."""

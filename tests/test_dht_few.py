@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,12 +37,12 @@ def enter(world: DhtWorld, number: int, *routers: DhtWorld) -> None:
     """Start with these as routers, and seed the torrent."""
     now = world.network.clock.now
     for router in routers:
-        world.dht.add_router(*attrs_of(place(router)), now)
+        world.dht.add_router(*ends(place(router)), now)
     world.start()
     world.search(TORRENT, 4000 + number)
 
 
-def attrs_of(address: Address) -> tuple[str, int]:
+def ends(address: Address) -> tuple[str, int]:
     return address.host, address.port
 
 
@@ -97,10 +99,20 @@ def test_what_was_announced_to_a_router_alone_is_found_by_a_third() -> None:
     router.start()
     enter(one, 0, router)
     network.run(seconds=5)
-    other.dht.add_router(*attrs_of(place(router)), network.clock.now)
+    other.dht.add_router(*ends(place(router)), network.clock.now)
     other.start()
     other.search(TORRENT)
     assert network.run(lambda: peer(one, 0) in other.found.get(TORRENT, {}), seconds=5)
+
+
+def test_what_was_announced_before_we_looked_is_found_too() -> None:
+    network = DhtNetwork()
+    router, one = strangers(network, 2)
+    router.start()
+    enter(one, 0, router)
+    network.run(seconds=5)
+    router.search(TORRENT)
+    assert list(router.found[TORRENT]) == [peer(one, 0)]
 
 
 def test_who_has_been_alone_for_hours_looks_again_once_somebody_comes() -> None:
@@ -195,6 +207,7 @@ def test_a_router_that_asks_us_is_pinged_while_there_are_few() -> None:
     assert isinstance(bench.asked(ROUTER.address)[-1].ask, Ping)
     bench.reply(ROUTER)
     assert bench.table_size == 1
+    bench.wait(limits.DHT_BOOTSTRAP_RETRY)
     assert isinstance(bench.asked(ROUTER.address)[-1].ask, FindNode)
 
 
@@ -208,17 +221,13 @@ def searches(bench: Bench, seconds: float) -> list[float]:
     """When a search began, of a machine whose only node answers and knows nobody."""
     begins, end = [], bench.now + seconds
     while bench.now < end:
+        seen = len(bench.asked(ROUTER.address))
         due = bench.dht.next_deadline()
         assert due is not None
-        seen = len(bench.asked(ROUTER.address))
         bench.wait(max(0.0, due.when - bench.now))
-        for query in bench.asked(ROUTER.address)[seen:]:
-            if isinstance(query.ask, GetPeers):
-                begins.append(bench.now)
-            bench.reply(ROUTER, nodes=())
-            if bench.asked(ROUTER.address)[-1] is not query:
-                begins.append(bench.now)  # the search that the answer let in
-                bench.reply(ROUTER, nodes=())
+        bench.answer_all(ROUTER)
+        asks = [query.ask for query in bench.asked(ROUTER.address)[seen:]]
+        begins += [bench.now for ask in asks if isinstance(ask, GetPeers)]
     return begins
 
 
@@ -226,12 +235,12 @@ def test_a_search_that_asked_few_is_repeated_after_five_seconds_and_ever_more_ra
     bench = routed()
     begin = bench.now
     bench.keep(bench.dht.search(TORRENT, None, bench.now))
-    bench.reply(ROUTER, nodes=())
+    bench.answer_all(ROUTER)
     due = bench.dht.due(TORRENT)
     assert due is not None
     assert (due.when, due.why) == (begin + limits.DHT_SEARCH_RETRY, "a search in the DHT")
     begins = [begin, *searches(bench, 2 * 3600)]
-    pauses = [later - earlier for earlier, later in zip(begins, begins[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(begins)]
     assert pauses[:3] == pytest.approx([5.0, 10.0, 20.0], abs=2.0)
     assert max(pauses) == pytest.approx(limits.DHT_SEARCH_INTERVAL, abs=2.0)
     assert len(pauses) < 20

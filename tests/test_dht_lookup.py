@@ -196,7 +196,7 @@ def test_routers_may_be_slow_or_silent_like_others() -> None:
     made.failed(NodeInfo(b"", routers[0]), was_slow=True)
     made.failed(NodeInfo(b"", routers[2]), was_slow=False)
     assert made.in_flight == 0
-    made.router_replied(NodeInfo(NODES[0].node_id, routers[1]), (NODES[0],), was_slow=True)
+    made.router_replied(NodeInfo(b"R" * 20, routers[1]), (NODES[0],), was_slow=True)
     assert take_all(made) == [NODES[0]]
 
 
