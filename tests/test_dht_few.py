@@ -60,7 +60,7 @@ def all_found(worlds: list[DhtWorld]) -> bool:
     )
 
 
-# --- Networks --------------------------------------------------------------------------------------
+# --- Networks ---------------------------------------------------------------------------------
 
 
 def test_two_that_are_each_others_routers_find_each_other() -> None:
@@ -143,7 +143,7 @@ def test_however_few_come_one_after_another_all_find_each_other(data: st.DataObj
     worlds = strangers(network, count)
     for number, world in enumerate(worlds):
         network.run(seconds=data.draw(st.floats(0, 200)))
-        # Each names somebody else; the first and the second each other, so that all hang together.
+        # Each names somebody who came before; the first two name each other.
         router = 1 - number if number < 2 else data.draw(st.integers(0, number - 1))
         enter(world, number, worlds[router])
     assert network.run(lambda: all_found(worlds), seconds=60)

@@ -95,7 +95,7 @@ class Dht:
         saved = persist.decode(self._saved)
         for family in self.config.families:
             self.overlays[family] = Overlay(self._desk, family, saved[family], now)
-        for family, overlay in self.overlays.items():
+        for overlay in self.overlays.values():
             overlay.others = [other for other in self.overlays.values() if other is not overlay]
         searches = self._searches = Searches(self.overlays.values())
         for family in self.overlays:

@@ -44,9 +44,7 @@ class Searches:
         """Look for a torrent from now on; for one that is known, again as soon as may be."""
         self._purposes[info_hash] = purpose
         began = self._began.get(info_hash)
-        when = now if began is None else max(now, began + DHT_SEARCH_AGAIN)
-        known = self._due.get(info_hash)
-        self._due.set(info_hash, when if known is None else min(when, known))
+        self._not_later(info_hash, now if began is None else max(now, began + DHT_SEARCH_AGAIN))
 
     def forget(self, info_hash: InfoHash) -> None:
         """Look for it no longer; no effect if it is not known."""
@@ -84,9 +82,7 @@ class Searches:
     def _note_ended(self, overlay: Overlay, now: float) -> None:
         ended, overlay.ended = overlay.ended, []
         for lookup in ended:
-            known = self._due.get(lookup.target)
-            if known is not None:
-                self._due.set(lookup.target, min(known, now + self._pause_after(lookup)))
+            self._not_later(lookup.target, now + self._pause_after(lookup))
 
     def _pause_after(self, lookup: Lookup) -> float:
         if lookup.replies < DHT_K and not any(o.is_populated for o in self._overlays):
@@ -100,8 +96,11 @@ class Searches:
             overlay.grew = False
         for info_hash in self._pauses:
             self._pauses[info_hash] = DHT_SEARCH_RETRY
-            soon = max(now, self._began[info_hash] + DHT_SEARCH_RETRY)
-            self._due.set(info_hash, min(soon, self._due.get(info_hash) or soon))
+            self._not_later(info_hash, max(now, self._began[info_hash] + DHT_SEARCH_RETRY))
+
+    def _not_later(self, info_hash: InfoHash, when: float) -> None:
+        known = self._due.get(info_hash)
+        self._due.set(info_hash, when if known is None else min(when, known))
 
     # --- What it says -------------------------------------------------------------------------
 
