@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -208,7 +209,7 @@ def test_announce_shows_the_answer_and_leaves_again(
     assert lines == [
         "127.0.0.2:7",
         "127.0.0.3:8",
-        f"{url}: 1 seeds, 2 leechers, told of 2 peers",
+        f"{url}: 1 seed, 2 leechers, told of 2 peers",
     ]
     assert [(one.event, one.peer.port) for one in tracker.seen] == [
         ("started", 6990),
@@ -252,11 +253,34 @@ def test_a_tracker_that_is_silent_or_none_fails_in_words(
 ) -> None:
     silent = tracker.url("silent")
     assert main(["scrape", HASH.hex(), "--tracker", silent, "--timeout", "0.2"]) == 1
-    assert capsys.readouterr().out == f"{silent}: no answer in 0.2 s\n"
+    assert capsys.readouterr() == ("", f"error: {silent}: no answer in 0.2 s\n")
     assert main(["scrape", HASH.hex(), "--tracker", "gopher://x"]) == 1
     assert capsys.readouterr().err == "error: gopher://x is no tracker\n"
     assert main(["scrape", str(make(shared))]) == 1
     assert capsys.readouterr().err == "error: no tracker is named: say --tracker URL\n"
+
+
+def test_trackers_that_all_fail_are_told_each_and_the_command_fails_in_one_line(
+    tracker: RealTracker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusing, silent = tracker.url("refuse"), tracker.url("silent")
+    arguments = ["announce", HASH.hex(), "--tracker", refusing, "--tracker", silent]
+    assert main([*arguments, "--timeout", "0.3"]) == 1
+    out, err = capsys.readouterr()
+    assert sorted(line.startswith(refusing) for line in out.splitlines()) == [False, True]
+    assert err.startswith(f"error: none of 2 trackers gave an answer; {refusing}: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_tracker_that_fails_is_an_object_and_a_line(
+    tracker: RealTracker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = tracker.url("refuse")
+    assert main(["announce", HASH.hex(), "--tracker", url, "--json"]) == 1
+    out, err = capsys.readouterr()
+    (said,) = map(json.loads, out.splitlines())
+    assert (said["event"], said["url"]) == ("failed", url)
+    assert err == f"error: {url}: {said['message']}\n"
 
 
 # --- dht lookup ----------------------------------------------------------------------------
@@ -320,19 +344,82 @@ def test_dht_lookup_prints_the_peers_that_nodes_know(
     assert out == "127.0.0.1:7007\n"
 
 
-def test_dht_lookup_without_nodes_finds_nobody_within_its_time(
-    capsys: pytest.CaptureFixture[str],
+NOBODY_ANSWERED = "no node of the DHT answered"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_dht_lookup_that_nobody_answers_says_so_within_its_time(
+    backend: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", 0))
         router = f"127.0.0.1:{mute.getsockname()[1]}"
+        arguments = ["dht", "lookup", HASH.hex(), "--dht-router", router, "--backend", backend]
+        assert main([*arguments, "--timeout", "0.3"]) == 1
+        assert capsys.readouterr() == ("", f"error: {NOBODY_ANSWERED}\n")
+        assert main([*arguments, "--timeout", "0.3", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"event": "failed", "message": NOBODY_ANSWERED}
+    ]
+    assert err == f"error: {NOBODY_ANSWERED}\n"
+
+
+def test_dht_lookup_says_that_no_routers_name_means_anything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("transports.resolve.look_up", lambda host: ())
+    arguments = ["dht", "lookup", HASH.hex(), "--dht-router", "nobody.invalid:6881"]
+    assert main(arguments) == 1
+    assert capsys.readouterr() == ("", "error: no router's name could be resolved\n")
+
+
+def test_dht_lookup_by_a_routers_name_that_resolves_to_who_is_silent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("transports.resolve.look_up", lambda host: ("127.0.0.1",))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        router = f"somebody.invalid:{mute.getsockname()[1]}"
         arguments = ["dht", "lookup", HASH.hex(), "--dht-router", router]
         assert main([*arguments, "--timeout", "0.3"]) == 1
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == f"error: {NOBODY_ANSWERED}\n"
 
 
-def test_dht_lookup_of_what_is_no_info_hash_is_a_mistake_of_usage(
+def test_dht_lookup_of_what_no_node_knows_says_how_many_were_asked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["dht", "lookup", "x"]) == 2
-    assert "no info-hash" in capsys.readouterr().err
+    with dht_nodes(3) as ports:
+        arguments = ["dht", "lookup", "ab" * 20, "--dht-router", f"127.0.0.1:{ports[0]}"]
+        assert main([*arguments, "--timeout", "5"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"error: \d nodes? asked, none knows a peer\n", err)
+
+
+def test_dht_lookup_takes_a_magnet_link_and_a_torrent_that_is_not_private(
+    shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = ["--dht-router", "127.0.0.1:9", "--timeout", "0.2"]
+    for source in (str(MagnetLink(HASH)), str(make(shared))):
+        assert main(["dht", "lookup", source, *quick]) == 1
+        assert capsys.readouterr().err == f"error: {NOBODY_ANSWERED}\n"
+    private = make(shared, "--private", "--tracker", "http://127.0.0.1:9/")
+    capsys.readouterr()
+    assert main(["dht", "lookup", str(private), *quick]) == 1
+    assert "is private" in capsys.readouterr().err
+
+
+def test_dht_lookup_of_what_is_nothing_fails_in_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["dht", "lookup", "x"]) == 1
+    assert "cannot read x" in capsys.readouterr().err
+
+
+def test_dht_alone_shows_its_help_as_the_program_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dht"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Usage: torrent-core dht ")
+    assert "\n  lookup " in err

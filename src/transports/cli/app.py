@@ -26,7 +26,8 @@ from .failures import (
 )
 from .get import get
 from .info import info
-from .inquiries import announce, dht, scrape
+from .inquiries import announce, scrape
+from .lookup import dht
 from .replay import replay
 from .seed import seed
 from .verify import verify

@@ -1,4 +1,4 @@
-"""``torrent-core announce``, ``scrape`` and ``dht lookup``: one question, and its answer."""
+"""``torrent-core announce`` and ``scrape``: one question to trackers, and its answer."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from .failures import FAILED, OK, CommandFailed
+from .failures import OK, CommandFailed
 from .options import (
     MAX_PORT,
     backend_option,
     json_option,
-    router_option,
     seconds,
 )
 
 if TYPE_CHECKING:
     from torrent_core.actions import TrackerReplied, TrackerScraped
-    from torrent_core.dht import Dht
     from torrent_core.discovery import Found
     from torrent_core.trackers import Trackers
 
@@ -61,20 +59,25 @@ def info_hash_of(text: str) -> bytes | None:
         return None
 
 
-def _subject(source: str, urls: tuple[str, ...]) -> Subject:
+def _asked_of_trackers(source: str, urls: tuple[str, ...]) -> Subject:
     """Raises CommandFailed for a source that is none, and where there is no tracker to ask."""
-    info_hash = info_hash_of(source)
-    subject = _read(source, urls) if info_hash is None else Subject(info_hash, urls)
+    subject = read_subject(source, urls)
     if not subject.urls:
         raise CommandFailed("no tracker is named: say --tracker URL")
     return subject
 
 
-def _read(source: str, urls: tuple[str, ...]) -> Subject:
+def read_subject(source: str, urls: tuple[str, ...] = ()) -> Subject:
+    """What an info-hash, a magnet link or a torrent names, with ``urls`` in place of its own.
+
+    Raises CommandFailed for a source that is none."""
     from torrent_core.metainfo import MagnetLink
 
     from .sources import load_source
 
+    info_hash = info_hash_of(source)
+    if info_hash is not None:
+        return Subject(info_hash, urls)
     what = load_source(source)
     if isinstance(what, MagnetLink):
         return Subject(what.info_hash, urls or what.trackers)
@@ -82,18 +85,30 @@ def _read(source: str, urls: tuple[str, ...]) -> Subject:
     return Subject(what.info_hash, urls or named, what.private, what.total_length)
 
 
-class _Printer:
+class Printer:
     """Says what comes, a line or an object each, and remembers whether any of it was good."""
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, as_json: bool, *, alone: bool = True) -> None:
+        """``alone``: one party is asked, so that its failure is that of the command."""
         self._as_json = as_json
+        self._alone = alone
         self.answered = False
+        self.failures: list[str] = []
 
-    def say(self, fields: dict[str, object], line: str, *, good: bool = True) -> None:
+    def say(self, fields: dict[str, object], line: str) -> None:
         """One answer, for machines and for people."""
+        self.answered = True
+        self._print(fields, line)
+
+    def fail(self, fields: dict[str, object], line: str) -> None:
+        """One failure; people read that of the command itself on stderr alone."""
+        self.failures.append(line)
+        if self._as_json or not self._alone:
+            self._print(fields, line)
+
+    def _print(self, fields: dict[str, object], line: str) -> None:
         from .render import printable
 
-        self.answered |= good
         click.echo(json.dumps(fields) if self._as_json else printable(line))
 
     def tell(self, found: Found) -> None:
@@ -111,13 +126,12 @@ class _Printer:
                 self._scraped(found)
             case TrackerFailed(url=url, detail=detail):
                 fields: dict[str, object] = {"event": "failed", "url": url, "message": detail}
-                self.say(fields, f"{url}: {detail}", good=False)
+                self.fail(fields, f"{url}: {detail}")
 
     def _replied(self, found: TrackerReplied) -> None:
         from .render import plural
 
-        seeds, leechers = _count(found.seeds), _count(found.leechers)
-        text = f"{seeds} seeds, {leechers} leechers, told of {plural(found.peers, 'peer')}"
+        text = f"{_swarm(found)}, told of {plural(found.peers, 'peer')}"
         warning = f" (it warns: {found.warning})" if found.warning else ""
         fields: dict[str, object] = {
             "event": "replied",
@@ -131,9 +145,7 @@ class _Printer:
         self.say(fields, f"{found.url}: {text}{warning}")
 
     def _scraped(self, found: TrackerScraped) -> None:
-        counts = (found.seeds, found.leechers, found.completed)
-        seeds, leechers, completed = map(_count, counts)
-        text = f"{seeds} seeds, {leechers} leechers, {completed} times completed"
+        text = f"{_swarm(found)}, completed {_count(found.completed, 'time')}"
         fields: dict[str, object] = {
             "event": "failed" if found.detail else "scraped",
             "url": found.url,
@@ -142,11 +154,18 @@ class _Printer:
             "completed": found.completed,
             "message": found.detail,
         }
-        self.say(fields, f"{found.url}: {found.detail or text}", good=not found.detail)
+        tell = self.fail if found.detail else self.say
+        tell(fields, f"{found.url}: {found.detail or text}")
 
 
-def _count(number: int | None) -> str:
-    return "?" if number is None else str(number)
+def _swarm(found: TrackerReplied | TrackerScraped) -> str:
+    return f"{_count(found.seeds, 'seed')}, {_count(found.leechers, 'leecher')}"
+
+
+def _count(number: int | None, noun: str) -> str:
+    from .render import plural
+
+    return f"? {noun}s" if number is None else plural(number, noun)
 
 
 @click.command(short_help="Ask trackers how large a swarm is.")
@@ -161,7 +180,7 @@ def scrape(source: str, urls: tuple[str, ...], timeout: float, as_json: bool, ba
     SOURCE is a .torrent file, its http(s) URL, - for stdin, a magnet link, or an info-hash
     of 40 digits with --tracker.  Nobody is told that we take part.
     """
-    subject = _subject(source, urls)
+    subject = _asked_of_trackers(source, urls)
 
     def begin(trackers: Trackers, now: float, url: str) -> list[Found]:
         return trackers.scrape(subject.info_hash, url, now)
@@ -191,7 +210,7 @@ def announce(
     SOURCE is a .torrent file, its http(s) URL, - for stdin, a magnet link, or an info-hash
     of 40 digits with --tracker.
     """
-    subject = _subject(source, urls)
+    subject = _asked_of_trackers(source, urls)
 
     def begin(trackers: Trackers, now: float, url: str) -> list[Found]:
         return trackers.add(subject.info_hash, [[url]], now, subject.private)
@@ -207,7 +226,7 @@ def _ask_each(
     as_json: bool,
     backend: str,
 ) -> int:
-    """Ask all trackers at the same time; OK if one of them answers."""
+    """Ask all trackers at the same time; OK if one of them answers, else CommandFailed."""
     from torrent_core.trackers import parse_url
 
     from .runner import run_async
@@ -215,17 +234,26 @@ def _ask_each(
     bad = [url for url in subject.urls if parse_url(url) is None]
     if bad:
         raise CommandFailed(f"{bad[0]} is no tracker")
-    printer = _Printer(as_json)
+    urls = tuple(dict.fromkeys(subject.urls))
+    printer = Printer(as_json, alone=len(urls) == 1)
 
     async def work() -> int:
         import anyio
 
         async with anyio.create_task_group() as tasks:
-            for url in dict.fromkeys(subject.urls):
+            for url in urls:
                 tasks.start_soon(_ask, subject, url, port, begin, timeout, printer)
-        return OK if printer.answered else FAILED
+        if not printer.answered:
+            raise CommandFailed(_none_answered(printer.failures))
+        return OK
 
     return run_async(work, backend=backend, on_signal=_nothing, on_abort=_nothing)
+
+
+def _none_answered(failures: list[str]) -> str:
+    if len(failures) == 1:
+        return failures[0]
+    return f"none of {len(failures)} trackers gave an answer; {failures[0]}"
 
 
 async def _ask(
@@ -234,7 +262,7 @@ async def _ask(
     port: int,
     begin: Callable[[Trackers, float, str], list[Found]],
     timeout: float,
-    printer: _Printer,
+    printer: Printer,
 ) -> None:
     """Put the question to one tracker, wait for the answer, and take leave if need be."""
     import anyio
@@ -259,7 +287,7 @@ async def _ask(
         is_over.set()
         if not answers:
             fields: dict[str, object] = {"event": "failed", "url": url, "message": "no answer"}
-            printer.say(fields, f"{url}: no answer in {timeout:g} s", good=False)
+            printer.fail(fields, f"{url}: no answer in {timeout:g} s")
         if any(isinstance(answer, TrackerReplied) for answer in answers):
             inquiry.do(lambda part, now: part.stop(subject.info_hash, now))
             await inquiry.until(lambda part: not part.is_stopping(subject.info_hash))
@@ -282,85 +310,6 @@ def make_trackers(subject: Subject, port: int) -> Trackers:
         lambda _: Totals(0, 0, subject.size),
         TrackerConfig(port),
         count(1).__next__,
-    )
-
-
-@click.group(short_help="Look peers up in the DHT.")
-def dht() -> None:
-    """Ask the distributed hash table."""
-
-
-@dht.command(short_help="Find peers of a torrent.")
-@click.argument("info_hash", metavar="INFOHASH")
-@router_option
-@timeout_option
-@json_option
-@backend_option
-def lookup(
-    info_hash: str,
-    routers: tuple[tuple[str, int], ...],
-    timeout: float,
-    as_json: bool,
-    backend: str,
-) -> int:
-    """Find peers of the torrent INFOHASH, 40 hexadecimal digits, without taking part in it.
-
-    Exit status 1 if there are none.
-    """
-    from .runner import run_async
-
-    name = info_hash_of(info_hash)
-    if name is None:
-        raise click.BadParameter(f"{info_hash!r} is no info-hash of {HASH_DIGITS} digits")
-    printer = _Printer(as_json)
-
-    async def work() -> int:
-        import anyio
-
-        from torrent_core.events import PeersFound
-        from transports.inquiry import inquiring
-
-        known: set[object] = set()
-
-        def tell(found: Found) -> None:
-            if isinstance(found, PeersFound):
-                fresh = tuple(peer for peer in found.peers if peer not in known)
-                known.update(fresh)
-                printer.tell(PeersFound(found.torrent, found.source, fresh))
-
-        node = make_node(routers)
-        async with inquiring(node, tell) as inquiry:
-            inquiry.do(lambda part, now: part.start(now))
-            inquiry.do(lambda part, now: part.search(name, None, now))
-            with anyio.move_on_after(timeout):
-                await inquiry.until(lambda part: not part.is_searching(name))
-        return OK if printer.answered else FAILED
-
-    return run_async(work, backend=backend, on_signal=_nothing, on_abort=_nothing)
-
-
-def make_node(routers: tuple[tuple[str, int], ...]) -> Dht:
-    """A node that asks and answers nobody (BEP 43), with what an earlier run of a client left."""
-    import os
-    import secrets
-    from itertools import count
-    from random import Random
-
-    from torrent_core.dht import ROUTERS, Dht, DhtConfig
-    from torrent_core.types import Address
-    from transports.client.finding import NODES_NAME
-    from transports.nodes import NodesFile
-
-    from .options import state_dir
-
-    named = tuple(Address(*router) for router in routers) or ROUTERS
-    saved = None if routers else NodesFile(os.path.join(state_dir(), NODES_NAME)).load()
-    return Dht(
-        secrets.token_bytes(20),
-        Random(secrets.randbits(256)),
-        DhtConfig(routers=named, read_only=True),
-        count(1).__next__,
-        saved,
     )
 
 
