@@ -88,7 +88,9 @@ def test_the_package_runs_as_a_module() -> None:
         (["nonsense"], "No such command 'nonsense'"),
         (["get"], "Missing argument 'SOURCE'"),
         (["get", "x", "--peer", "localhost"], "it has no port"),
-        (["get", "x", "--port", "65536"], "65536"),
+        (["get", "x", "--port", "65536"], "'65536' is no port: 0 to 65535"),
+        (["get", "x", "--port", "80x"], "'80x' is no port: 0 to 65535"),
+        (["announce", "x", "--port", "0"], "'0' is no port: 1 to 65535"),
         (["get", "x", "--timeout", "0"], "positive number of seconds"),
         (["get", "x", "--frobnicate"], "--frobnicate"),
         (["get", "x", "--backend", "curio"], "curio"),
@@ -279,3 +281,39 @@ def test_os_errors_name_the_file_where_there_is_one() -> None:
     assert describe_os_error(OSError("plain")) == "plain"
     assert describe_os_error(OSError()) == "OSError"
     assert describe_os_error(FileNotFoundError(2, "No such file", "f")) == "f: No such file"
+
+
+INTERRUPTED_WHILE_LOADING = """
+import os, signal, sys
+
+class Slow:
+    def find_spec(self, name, path, target=None):
+        if name == "transports.cli.get":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Slow())
+from transports.cli import main
+sys.exit(main(["--help"]))
+"""
+
+SIGNALLED_WHEN_DONE = """
+import os, signal, sys
+from transports.cli import main
+
+sys.argv = ["torrent-core", "--version"]
+status = main()
+for number in (signal.SIGTERM, signal.SIGINT):
+    os.kill(os.getpid(), number)
+sys.exit(status)
+"""
+
+
+def test_ctrl_c_while_modules_are_loaded_is_one_line_and_status_130() -> None:
+    result = run_python(INTERRUPTED_WHILE_LOADING)
+    assert (result.returncode, result.stdout) == (130, "")
+    assert result.stderr == "error: interrupted\n"
+
+
+def test_a_signal_to_a_process_that_is_done_does_not_change_its_status() -> None:
+    result = run_python(SIGNALLED_WHEN_DONE)
+    assert (result.returncode, result.stderr) == (0, "")

@@ -65,6 +65,27 @@ def test_create_prints_the_info_hash_and_keeps_files_in_order_of_bytes(
     assert (metainfo.private, metainfo.comment, metainfo.source) == (True, "hello", "here")
 
 
+@pytest.mark.parametrize("url", ["nonsense", "", "gopher://x/", "http://", "udp://", "http://a b/"])
+def test_what_is_no_url_of_a_tracker_is_a_mistake_of_usage(
+    url: str, payload: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.torrent"
+    assert main(["create", str(payload), "-o", str(path), "--tracker", url]) == 2
+    (line,) = lines_of(capsys)[1]
+    assert f"{url!r} is no http, https or udp URL of a tracker" in line
+    assert not path.exists()
+
+
+def test_a_private_torrent_without_a_tracker_is_made_with_a_warning(
+    payload: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.torrent"
+    assert main(["create", str(payload), "-o", str(path), "--private"]) == 0
+    (line,) = lines_of(capsys)[1]
+    assert line.startswith("warning: a private torrent without --tracker: ")
+    assert parse_torrent(path.read_bytes()).private
+
+
 def test_the_same_payload_gives_the_same_torrent(payload: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "1", tmp_path / "2"
     for path in (first, second):
@@ -531,3 +552,46 @@ def test_a_folder_that_is_not_there_is_one_line(
     capsys.readouterr()
     assert main([command, str(torrent), str(tmp_path / "gone")]) == 1
     assert lines_of(capsys) == ([], [f"error: {tmp_path}/gone is not a folder"])
+
+
+def test_a_file_without_a_byte_is_called_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nothing.torrent"
+    path.touch()
+    assert main(["info", str(path)]) == 1
+    assert lines_of(capsys)[1] == [f"error: {path} is empty"]
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "why"),
+    [
+        ("", 2, "the source is empty"),
+        ("http://", 2, "http:// is no URL: it names no host"),
+        ("https:///x.torrent", 2, "https:///x.torrent is no URL: it names no host"),
+        ("http://[::1/x", 2, "http://[::1/x is no URL: it names no host"),
+        ("AB" * 20, 1, f"a magnet link of it is magnet:?xt=urn:btih:{'ab' * 20}"),
+    ],
+)
+def test_what_cannot_be_a_source_is_refused_with_a_hint(
+    source: str, status: int, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["get", source]) == status
+    (line,) = lines_of(capsys)[1]
+    assert why in line
+
+
+def test_a_file_that_is_named_like_an_info_hash_is_read(
+    torrent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torrent.rename("ab" * 20)
+    assert main(["info", "ab" * 20]) == 0
+
+
+def test_one_piece_is_not_called_pieces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x").write_bytes(b"x")
+    path = tmp_path / "x.torrent"
+    assert main(["create", str(tmp_path / "x"), "-o", str(path)]) == 0
+    assert main(["verify", str(path), str(tmp_path)]) == 0
+    assert "1 of 1 piece and 1 of 1 file" in capsys.readouterr().out

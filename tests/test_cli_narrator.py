@@ -158,7 +158,7 @@ def test_a_named_peer_that_leaves_before_its_handshake_is_told_once() -> None:
     lost = actions.LinkLost(HASH, "link", PEER, CloseReason.REMOTE_CLOSED, "")
     odd = actions.LinkLost(HASH, "link", PEER, CloseReason.WRONG_TORRENT, "it named 00")
     assert notes(narrator, lost, lost, odd) == [
-        "[::1]:6881 closed the connection",
+        "[::1]:6881 closed the connection: it may not have this torrent",
         "[::1]:6881 asked for a torrent that is not here (it named 00)",
     ]
 

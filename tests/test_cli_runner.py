@@ -150,3 +150,56 @@ def test_asyncio_does_without_uvloop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "find_spec", lambda _name: object())
     assert runner._loop_options("asyncio") == {"use_uvloop": True}
     assert runner._loop_options("trio") == {}
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_work_that_is_over_in_spite_of_a_signal_gives_its_status(backend: str) -> None:
+    async def work() -> int:
+        with anyio.CancelScope(shield=True):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await told.wait()
+        return 7
+
+    told = anyio.Event()
+    status = runner.run_async(work, backend=backend, on_signal=told.set, on_abort=nothing)
+    assert status == 7
+
+
+LATE = """
+import os, signal, sys
+from transports.cli.runner import run_async
+
+async def work():
+    return 7
+
+async def guarded(*arguments):
+    await before(*arguments)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+from transports.cli import runner
+before = runner._guarded
+runner._guarded = guarded
+run_async(work, backend=sys.argv[1], on_signal=lambda: None, on_abort=lambda: None)
+"""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_signal_while_the_loop_ends_does_not_change_the_status(backend: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", LATE, backend],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (7, "")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_handlers_of_signals_are_as_they_were_afterwards(backend: str) -> None:
+    async def work() -> int:
+        return 0
+
+    before = [signal.getsignal(number) for number in runner.SIGNALS]
+    runner.run_async(work, backend=backend, on_signal=nothing, on_abort=nothing)
+    assert [signal.getsignal(number) for number in runner.SIGNALS] == before

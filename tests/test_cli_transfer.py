@@ -351,3 +351,23 @@ def test_a_folder_in_the_place_of_a_file_is_one_line(
     assert main(["get", torrent, "-o", str(target)]) == 1
     error = f"error: {target}/data.bin is a folder, where the torrent has a file\n"
     assert capsys.readouterr().err == error
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_signal_once_all_is_done_does_not_make_it_interrupted(
+    source: Path,
+    torrent: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    backend: str,
+) -> None:
+    def done(*_arguments: object) -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return "done"
+
+    monkeypatch.setattr("transports.cli.get.done_line", done)
+    arguments = ["get", torrent, "-o", str(source), "--no-discovery", "--backend", backend]
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.splitlines()[-1] == "done"

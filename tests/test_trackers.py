@@ -451,6 +451,13 @@ def test_trackers_that_cannot_be_used_are_left_out_with_a_warning(world: Tracker
     assert len(world.replies) == 2
 
 
+def test_one_tracker_that_cannot_be_used_is_named_alone(world: TrackerWorld) -> None:
+    world.http["a"] = lambda _: good()
+    world.add(["wss://x/announce", A])
+    (warning,) = world.all(Warned)
+    assert warning.text == "1 tracker is left out: 'wss://x/announce'"
+
+
 def test_no_torrent_has_trackers_without_bound(world: TrackerWorld) -> None:
     urls = [f"http://t{number}/announce" for number in range(MAX_TRACKERS + 5)]
     for number in range(MAX_TRACKERS + 5):

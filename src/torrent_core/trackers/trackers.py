@@ -192,8 +192,7 @@ class Trackers:
             refused += [tracker.text for tracker in good[room:]]
             room -= len(usable[-1])
         if refused:
-            text = f"{len(refused)} trackers are left out, the first is {refused[0][:100]!r}"
-            self._desk.actions.append(Warned(info_hash, text))
+            self._desk.actions.append(Warned(info_hash, _left_out(refused)))
         return usable
 
     def _advance(self, now: float) -> None:
@@ -262,3 +261,11 @@ def _scraped(job: Job, outcome: Outcome) -> TrackerScraped:
         return TrackerScraped(job.info_hash, job.url.text, None, None, None, outcome.detail)
     reply = cast(ScrapeReply, outcome)  # a job without an event is a scrape
     return TrackerScraped(job.info_hash, job.url.text, reply.seeds, reply.completed, reply.leechers)
+
+
+def _left_out(urls: list[str]) -> str:
+    """What a person reads of URLs that are not used."""
+    first = f"{urls[0][:100]!r}"
+    if len(urls) == 1:
+        return f"1 tracker is left out: {first}"
+    return f"{len(urls)} trackers are left out, the first is {first}"

@@ -7,9 +7,10 @@ that a bare installation can say what it lacks instead of failing with a traceba
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 
 REQUIRED = ("click", "rich", "anyio")
@@ -34,10 +35,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    with _seldom_collected():
-        from .app import run
+    try:
+        with _seldom_collected():
+            from .app import run
 
-        return run(argv)
+            status = run(argv)
+    except KeyboardInterrupt:  # while modules were loaded: later ones are run's to tell
+        print("error: interrupted", file=sys.stderr)
+        status = 130
+    if argv is None:
+        _let_signals_pass()
+    return status
+
+
+def _let_signals_pass() -> None:
+    """The process is about to end, and its status is settled."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(ValueError):  # only the main thread may
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def transfer_line(width: int, name: str, state: str, status: Status, marks: Mark
         parts.append(Part(6, f"{marks.up} {rate(status.up_rate)}"))
     parts.append(Part(5, state))
     parts.append(Part(3, plural(status.peers, "peer")))
-    parts.append(Part(7, f"{status.pieces_have}/{status.pieces_total} pieces"))
+    parts.append(Part(7, f"{status.pieces_have}/{plural(status.pieces_total, 'piece')}"))
     if status.eta is not None and state == "downloading":
         parts.append(Part(2, f"{duration(status.eta)} left"))
     return compose(width, name, fraction(state, status), parts, marks)

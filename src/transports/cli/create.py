@@ -12,6 +12,7 @@ import click
 
 from .failures import OK, CommandFailed, describe_os_error
 from .options import piece_length as as_piece_length
+from .options import tracker
 
 
 @click.command(short_help="Make a torrent of a file or folder.")
@@ -33,6 +34,7 @@ from .options import piece_length as as_piece_length
 @click.option(
     "--tracker",
     "trackers",
+    type=tracker,
     multiple=True,
     metavar="URL",
     help="Announce URL, each a tier of its own, best first. May be repeated.",
@@ -78,6 +80,9 @@ def create(
     except ValueError as error:
         raise CommandFailed(f"cannot make a torrent of {path}: {error}") from error
     _warn_of_renamed(payload, [entry.path for entry in metainfo.files])
+    if private and not trackers:
+        text = "a private torrent without --tracker: only who is named its peers finds any"
+        click.echo(f"warning: {text}", err=True)
     write_atomically(output, metainfo.encode())
     click.echo(f"{metainfo.info_hash.hex()}  {output}")
     return OK

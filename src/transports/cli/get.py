@@ -120,6 +120,8 @@ def get(
         raise
     finally:
         screen.close()
+    if fetch.is_done:
+        return OK
     if status == INTERRUPTED:
         saved = "; resume data is saved" if fetch.has_begun else ""
         click.echo(f"interrupted{saved}", err=True)
@@ -161,6 +163,8 @@ class Fetch:
         self._folder = claims.folder
         self.has_begun = False
         """Files may have been written to, and resume data saved."""
+        self.is_done = False
+        """All that was asked for is here: a signal can only hasten the end."""
         self._peers = [Address(*peer) for peer in peers]
         self._port = port
         self._find_by = find_by
@@ -294,6 +298,7 @@ class Fetch:
     def _saved(self, path: Path) -> None:
         self._event("saved", path=str(path))
         self._screen.note(f"saved: {path}")
+        self.is_done = True
 
     def _completed(
         self, torrent: TorrentHandle, metainfo: Metainfo, fetched: int, took: float
@@ -305,9 +310,12 @@ class Fetch:
         self._screen.show(status.state.value, status)
         self._event("completed", path=str(path), seconds=round(took, 3))
         self._screen.note(done_line(path, wanted_length(metainfo, self._source), fetched, took))
+        self.is_done = not self._keep_seeding
 
     def interrupted(self) -> None:
         """A signal came: say so at once, since saving may take a moment."""
+        if self.is_done:
+            return
         self._event("interrupted")
         saving = " without saving" if self.has_begun else ""
         self._screen.note(f"stopping; interrupt again to abort{saving}")

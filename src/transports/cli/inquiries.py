@@ -10,9 +10,9 @@ import click
 
 from .failures import OK, CommandFailed
 from .options import (
-    MAX_PORT,
     backend_option,
     json_option,
+    port_from,
     seconds,
 )
 
@@ -193,7 +193,7 @@ def scrape(source: str, urls: tuple[str, ...], timeout: float, as_json: bool, ba
 @tracker_option
 @click.option(
     "--port",
-    type=click.IntRange(1, MAX_PORT),
+    type=port_from(1),
     default=6881,
     show_default=True,
     metavar="N",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import attrs
 
 from torrent_core import actions
-from torrent_core.types import Address, BlockInfo, LinkId, PeerSource
+from torrent_core.types import Address, BlockInfo, CloseReason, LinkId, PeerSource
 from transports.client.dials import PeerUnreachable
 
 from .render import plural
@@ -140,6 +140,8 @@ class Narrator:
         ready = self._addresses.pop(report.link, None) is not None
         why = report.reason.value + (f" ({report.detail})" if report.detail else "")
         quiet = ready or report.address not in self._named  # strangers come and go
+        if not ready and report.reason is CloseReason.REMOTE_CLOSED:
+            why += ": it may not have this torrent"
         note = None if quiet else self._failed(report.address, f"{report.address} {why}", why)
         fields: dict[str, object] = {
             "peer": str(report.address),

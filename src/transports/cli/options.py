@@ -72,6 +72,28 @@ def piece_length(text: str) -> int:
     return number
 
 
+def port_from(lowest: int) -> Callable[[str], int]:
+    """A port on the command line, ``lowest`` to MAX_PORT."""
+
+    def port(text: str | int) -> int:
+        digits = str(text)
+        is_number = digits.isascii() and digits.isdigit() and len(digits) <= 5
+        if not is_number or not lowest <= int(digits) <= MAX_PORT:
+            raise click.BadParameter(f"{digits!r} is no port: {lowest} to {MAX_PORT}")
+        return int(digits)
+
+    return port
+
+
+def tracker(text: str) -> str:
+    """The URL of a tracker of a kind that clients announce to."""
+    from torrent_core.trackers import parse_url
+
+    if parse_url(text) is None:
+        raise click.BadParameter(f"{text!r} is no http, https or udp URL of a tracker")
+    return text.strip()
+
+
 def peer_option(function: F) -> F:
     return click.option(
         "--peer",
@@ -86,7 +108,7 @@ def peer_option(function: F) -> F:
 def port_option(function: F) -> F:
     return click.option(
         "--port",
-        type=click.IntRange(0, MAX_PORT),
+        type=port_from(0),
         default=0,
         metavar="N",
         help="Listen for peers on this port.  [default: any that is free]",

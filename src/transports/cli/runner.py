@@ -20,14 +20,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_async(work: Work, *, backend: str, on_signal: Callback, on_abort: Callback) -> int:
-    """Run ``work`` to its exit status, or to INTERRUPTED after SIGINT or SIGTERM.
+    """Run ``work`` to its exit status, or to INTERRUPTED if SIGINT or SIGTERM came before it.
 
     The first signal calls ``on_signal`` and cancels ``work``, which has then the chance to
-    save what it has; the second calls ``on_abort`` and ends the process on the spot.
+    save what it has; the second calls ``on_abort`` and ends the process on the spot,
+    as does any that comes once ``work`` is over: then with its status.
     """
     if find_spec(backend) is None:
         raise CommandFailed(f"{backend} is not installed: pip install {backend}")
     options = _loop_options(backend)
+    handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
     gc.freeze()  # what is loaded now stays for good
     try:
         return anyio.run(
@@ -35,6 +37,8 @@ def run_async(work: Work, *, backend: str, on_signal: Callback, on_abort: Callba
         )
     finally:
         gc.unfreeze()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _loop_options(backend: str) -> dict[str, bool]:
@@ -54,15 +58,17 @@ class _SignalGuard:
         self._on_abort = on_abort
         self._scope = anyio.CancelScope()
         self._interrupted = False
+        self._status = INTERRUPTED
 
     async def run(self, work: Work) -> int:
-        status = INTERRUPTED
         async with anyio.create_task_group() as group:
             await group.start(self._listen)
             with self._scope:
-                status = await work()
+                self._status = await work()
             group.cancel_scope.cancel()
-        return INTERRUPTED if self._interrupted else status
+        # A loop that ends leaves SIGTERM deadly: the status shall be what the work came to.
+        self._abort_on_signals()
+        return self._status
 
     async def _listen(self, *, task_status: TaskStatus[None]) -> None:
         with anyio.open_signal_receiver(*SIGNALS) as signals:
@@ -75,13 +81,16 @@ class _SignalGuard:
             self._abort()
         self._interrupted = True
         # The next one must not wait for an event loop that is busy, or stuck.
-        for number in SIGNALS:
-            signal.signal(number, self._abort)
+        self._abort_on_signals()
         self._on_signal()
         self._scope.cancel()
+
+    def _abort_on_signals(self) -> None:
+        for number in SIGNALS:
+            signal.signal(number, self._abort)
 
     def _abort(self, *_signal: object) -> None:
         try:
             self._on_abort()
         finally:
-            os._exit(INTERRUPTED)
+            os._exit(self._status)

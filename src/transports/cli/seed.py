@@ -107,8 +107,10 @@ def _warnings(metainfo: Metainfo, torrent: TorrentHandle, folder: Path) -> list[
 
 
 def _announcement(metainfo: Metainfo, torrent: TorrentHandle, port: int) -> str:
+    from .render import plural
+
     status = torrent.status
-    have, total = status.pieces_have, status.pieces_total
-    if have == total:
-        return f"seeding {metainfo.name} on port {port}: complete, {total} pieces verified"
-    return f"seeding {metainfo.name} on port {port}: incomplete, {have} of {total} pieces are good"
+    have, pieces = status.pieces_have, plural(status.pieces_total, "piece")
+    if have == status.pieces_total:
+        return f"seeding {metainfo.name} on port {port}: complete, {pieces} verified"
+    return f"seeding {metainfo.name} on port {port}: incomplete, {have} of {pieces} are good"

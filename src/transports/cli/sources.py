@@ -36,16 +36,21 @@ def load_source(source: str) -> Metainfo | MagnetLink:
 def load_torrent(source: str) -> Metainfo:
     """Read and parse a .torrent from a path, from the web, or from stdin for ``-``.
 
-    Raises CommandFailed with the source's name and what is wrong with it.
+    Raises CommandFailed with the source's name and what is wrong with it, and click.UsageError
+    where it can name nothing.
     """
     from torrent_core.errors import InvalidData
     from torrent_core.metainfo import parse_torrent
     from transports.errors import FetchRefused
 
     name = "stdin" if source == "-" else source
+    _refuse_none(source)
     _refuse_links(source)
     try:
-        return parse_torrent(_read(source))
+        data = _read(source)
+        if not data:
+            raise CommandFailed(f"{name} is empty")
+        return parse_torrent(data)
     except OSError as error:
         detail = error.strerror or str(error)
         raise CommandFailed(f"cannot read {name}: {detail}") from error
@@ -53,6 +58,29 @@ def load_torrent(source: str) -> Metainfo:
         raise CommandFailed(f"cannot fetch {name}: {error}") from error
     except InvalidData as error:
         raise CommandFailed(f"{name} is not a usable torrent: {error}") from error
+
+
+def _refuse_none(source: str) -> None:
+    """Raises click.UsageError for what can name nothing, CommandFailed for a bare info-hash."""
+    from .inquiries import info_hash_of
+
+    if not source:
+        raise click.UsageError("the source is empty: name a torrent file, a URL or a magnet link")
+    if _scheme(source) in WEB_SCHEMES and not _host(source):
+        raise click.UsageError(f"{source} is no URL: it names no host")
+    info_hash = info_hash_of(source)
+    if info_hash is not None and not Path(source).exists():
+        link = f"magnet:?xt=urn:btih:{info_hash.hex()}"
+        raise CommandFailed(f"there is no file {source}; a magnet link of it is {link}")
+
+
+def _host(url: str) -> str | None:
+    from urllib.parse import urlsplit
+
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _refuse_links(source: str) -> None:

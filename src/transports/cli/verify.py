@@ -169,8 +169,8 @@ def as_lines(metainfo: Metainfo, findings: Findings) -> list[str]:
     ]
     verdict = "complete" if findings.complete else "NOT complete"
     lines.append(
-        f"{printable(metainfo.name)}: {verdict}; {findings.good_pieces} of {findings.pieces}"
-        f" pieces and {len(findings.files) - len(faulty)} of"
+        f"{printable(metainfo.name)}: {verdict}; {findings.good_pieces} of"
+        f" {plural(findings.pieces, 'piece')} and {len(findings.files) - len(faulty)} of"
         f" {plural(len(findings.files), 'file')} are good"
     )
     return lines
