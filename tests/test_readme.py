@@ -45,16 +45,16 @@ def test_the_client_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = bytes(100_000)
-    builder = TorrentBuilder("ubuntu.iso", [(("ubuntu.iso",), len(data))], single_file=True)
+    builder = TorrentBuilder("hello.bin", [(("hello.bin",), len(data))], single_file=True)
     builder.update(data)
-    (tmp_path / "ubuntu.torrent").write_bytes(builder.finish().encode())
-    (tmp_path / "downloads").mkdir()
-    (tmp_path / "downloads" / "ubuntu.iso").write_bytes(data)
+    (tmp_path / "hello.torrent").write_bytes(builder.finish().encode())
+    (tmp_path / "seed").mkdir()
+    (tmp_path / "seed" / "hello.bin").write_bytes(data)
     monkeypatch.chdir(tmp_path)
-    alone = _example("client").replace('="downloads"', '="downloads", discovery=None')
-    assert "discovery=None" in alone
-    exec(alone, {})
+    with seed(builder.finish(), tmp_path / "seed") as port:
+        exec(_example("client").replace("6881", str(port)), {})
     assert "progress=1.0" in capsys.readouterr().out
+    assert (tmp_path / "downloads" / "hello.bin").read_bytes() == data
 
 
 def test_the_swarm_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,6 +74,22 @@ def test_every_command_is_in_the_table_and_nothing_else_is() -> None:
 
     in_table = re.findall(r"^\| `torrent-core (\w+)", README, re.MULTILINE)
     assert sorted(in_table) == sorted(commands.commands)
+
+
+def test_the_commands_with_json_are_those_that_the_readme_names() -> None:
+    import click
+
+    from transports.cli.app import commands
+
+    (sentence,) = re.findall(r"^(`.*) take `--json`", README, re.MULTILINE)
+    every: dict[str, click.Command] = {}
+    for name, command in commands.commands.items():
+        parts = command.commands if isinstance(command, click.Group) else {"": command}
+        every |= {f"{name} {more}".strip(): part for more, part in parts.items()}
+    able = [
+        name for name, command in every.items() if any(p.name == "as_json" for p in command.params)
+    ]
+    assert sorted(re.findall(r"`([a-z ]+)`", sentence)) == sorted(able)
 
 
 def test_the_gate_runs_the_tests_as_the_readme_says() -> None:
