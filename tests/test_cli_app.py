@@ -308,6 +308,21 @@ sys.exit(status)
 """
 
 
+INTERRUPTED_IN_A_COMMAND = """
+import os, signal, sys
+from transports.cli import main, sources
+
+sources.load_source = lambda source: os.kill(os.getpid(), signal.SIGINT)
+sys.exit(main(["info", "x"]))
+"""
+
+
+def test_ctrl_c_while_a_command_has_no_loop_yet_is_one_line() -> None:
+    result = run_python(INTERRUPTED_IN_A_COMMAND)
+    assert (result.returncode, result.stdout) == (130, "")
+    assert result.stderr == "error: interrupted\n"
+
+
 def test_ctrl_c_while_modules_are_loaded_is_one_line_and_status_130() -> None:
     result = run_python(INTERRUPTED_WHILE_LOADING)
     assert (result.returncode, result.stdout) == (130, "")
