@@ -375,7 +375,7 @@ class Swarm:
             assert piece.stage is Stage.DOWNLOADING
             assert not piece.has_block(block)
             assert piece.places >> block & 1
-            assert book.usable(self.now) >> info.piece & 1
+            assert book.usable >> info.piece & 1
             assert self.picker.missing >> info.piece & 1
             assert book.snubbed or piece.holders(block) <= MAX_BLOCK_HOLDERS
 

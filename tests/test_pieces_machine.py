@@ -277,7 +277,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         full = not has_place and not swarm.active.memory.has_room
         for peer in self.peers:
             book = peer.book
-            if not book.usable(swarm.now) >> index & 1 or len(book.out) > book.low_water:
+            if not book.usable >> index & 1 or len(book.out) > book.low_water:
                 continue
             if swarm.scheduler.parole.closed_to(book) >> index & 1:
                 continue
@@ -315,7 +315,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             book = peer.book
             moments = [info.deadline for info in book.out.values()]
             moments += [r.until for p, r in book.refusals.items() if book.refused >> p & 1]
-            if book.resting is not None and book.resting.until > self.swarm.now:
+            if book.resting is not None and book.rests:
                 moments.append(book.resting.until)
             if book.out:
                 moments.append(book.last_progress + book.gaps.patience(30.0))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pieces_kit import make_state
+from pieces_kit import Swarm, make_state
 from torrent_core.limits import (
     BLOCK_SIZE,
     LATENESS_FLOOR,
@@ -323,11 +323,11 @@ def test_a_refused_piece_is_not_usable_until_the_pause_ends() -> None:
     refusals, link = Refusals(), make_link()
     link.state.peer_choking = False
     refusals.refuse(link, 1, 0.0)
-    assert link.usable(0.0) == 0b1101
+    assert link.usable == 0b1101
     assert refusals.pop_due({1: link}, 1.9) == []
-    assert link.usable(1.9) == 0b1101
+    assert link.usable == 0b1101
     assert refusals.pop_due({1: link}, 2.0) == [link]
-    assert link.usable(2.0) == 0b1111
+    assert link.usable == 0b1111
     assert refusals.soonest() is None
 
 
@@ -336,14 +336,17 @@ def test_a_link_that_rejects_everything_is_left_alone_as_a_whole() -> None:
     link.state.peer_choking = False
     for piece in range(MAX_REJECTIONS - 1):
         refusals.rejected(link, piece + 10, 0.0)
-    assert link.usable(0.0)
+    assert link.usable
     for _ in range(3):
         refusals.rejected(link, 99, 0.0)
-    assert link.usable(0.0) == 0
-    assert link.usable(REFUSAL_BACKOFF) == 0b1111
+    assert link.usable == 0
+    refusals.pop_due({1: link}, REFUSAL_BACKOFF)
+    assert link.usable == 0b1111
     refusals.rejected(link, 99, 2.0)  # it goes on as soon as the rest is over
-    assert link.usable(2.0 + 2 * REFUSAL_BACKOFF - 0.1) == 0
-    assert link.usable(2.0 + 2 * REFUSAL_BACKOFF) == 0b1111
+    refusals.pop_due({1: link}, 2.0 + 2 * REFUSAL_BACKOFF - 0.1)
+    assert link.usable == 0
+    refusals.pop_due({1: link}, 2.0 + 2 * REFUSAL_BACKOFF)
+    assert link.usable == 0b1111
 
 
 def test_the_end_of_a_rest_is_told_like_that_of_a_piece() -> None:
@@ -360,9 +363,9 @@ def test_a_delivery_ends_the_rest() -> None:
     link.state.peer_choking = False
     for _ in range(MAX_REJECTIONS):
         refusals.rejected(link, 99, 0.0)
-    assert link.usable(0.0) == 0
+    assert link.usable == 0
     link.delivered(1.0)
-    assert link.usable(1.0) == 0b1111
+    assert link.usable == 0b1111
     assert link.rejections == 0
 
 
@@ -377,15 +380,34 @@ def test_the_pauses_of_a_link_that_left_are_forgotten() -> None:
 
 def test_a_link_knows_when_its_first_pause_ends() -> None:
     refusals, link = Refusals(), make_link()
-    assert link.eases_at(0.0) is None
+    assert link.eases_at is None
     refusals.refuse(link, 0, 0.0)
     refusals.refuse(link, 1, 1.0)
-    assert link.eases_at(1.0) == REFUSAL_BACKOFF
-    assert link.eases_at(REFUSAL_BACKOFF) == 1.0 + REFUSAL_BACKOFF
-    assert link.eases_at(1.0 + REFUSAL_BACKOFF) is None
+    assert link.eases_at == REFUSAL_BACKOFF
+    refusals.pop_due({1: link}, REFUSAL_BACKOFF)
+    assert link.eases_at == 1.0 + REFUSAL_BACKOFF
+    refusals.pop_due({1: link}, 1.0 + REFUSAL_BACKOFF)
+    assert link.eases_at is None
     for _ in range(MAX_REJECTIONS):
-        refusals.rejected(link, 2, 10.0)
-    assert link.eases_at(10.0) == 10.0 + REFUSAL_BACKOFF
+        refusals.rejected(link, 99, 10.0)
+    refusals.pop_due({1: link}, 10.0)
+    assert link.eases_at == 10.0 + REFUSAL_BACKOFF
+
+
+def test_a_pause_that_is_over_lasts_until_the_link_is_looked_at() -> None:
+    """Else the link would be idle, and nobody would ask it: the blocks would be stranded."""
+    book = Swarm(pieces=MAX_REJECTIONS, blocks=2)
+    rejecter = book.join(fast=True)
+    while rejecter.live:
+        book.reject(rejecter, rejecter.live[0])
+    assert rejecter.book.rests
+    due = book.scheduler.next_deadline()
+    assert due is not None
+    assert due[0] == rejecter.book.eases_at
+    book.now = due[0]
+    assert not rejecter.book.usable
+    book.tick()
+    assert rejecter.live
 
 
 @pytest.mark.parametrize(
@@ -395,7 +417,7 @@ def test_a_link_knows_when_its_first_pause_ends() -> None:
 def test_what_may_be_asked_of_a_choking_peer(choking: bool, allowed_fast: int, usable: int) -> None:
     link = make_link()
     link.state.peer_choking, link.state.allowed_fast = choking, allowed_fast
-    assert link.usable(0.0) == usable
+    assert link.usable == usable
 
 
 # --- Parole ------------------------------------------------------------------------------

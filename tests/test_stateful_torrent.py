@@ -83,7 +83,7 @@ class TorrentMachine(StallMachine):
     def no_block_is_stranded(self) -> None:
         """Every link that could be asked for something wanted is asked, full or told why not."""
         context = self.torrent._context
-        active, picker, now = context.active, context.picker, self.swarm.now
+        active, picker = context.active, context.picker
         assert picker.candidates & picker.wanted == picker.candidates
         begun = sum(1 << index for index in active.active_indices)
         assert picker.candidates == picker.missing & ~begun
@@ -95,7 +95,7 @@ class TorrentMachine(StallMachine):
         for requests in active.links.values():
             if len(requests.out) > requests.low_water or not requests.room(eager=True) > 0:
                 continue
-            usable = requests.usable(now) & ~context.scheduler.parole.closed_to(requests)
+            usable = requests.usable & ~context.scheduler.parole.closed_to(requests)
             probing = {info.piece.index for info in requests.out.values() if info.probe}
             free = active.open & usable & ~sum(1 << index for index in probing)
             assert not free, f"link {requests.state.ordinal} could be asked for {free:b}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from torrent_core import events as ev
@@ -58,6 +58,7 @@ def plain(value: object) -> object:
     st.sampled_from([0, 7, 1000, 20_000]),
     st.integers(0, 3),
 )
+@example([Rejecter, Rejecter, Leaver, Rejecter], 0, 1)  # a rest ends as another link refuses
 def test_a_recorded_machine_does_what_it_does_alone_and_replays(
     kinds: list[type[Peer]], chunk: int, seed: int
 ) -> None:

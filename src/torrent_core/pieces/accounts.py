@@ -30,11 +30,10 @@ class _Share:
 class Accountant:
     """Accounts for one moment: make one, ask, and throw it away."""
 
-    def __init__(self, scheduler: RequestScheduler, geometry: Geometry, now: float) -> None:
+    def __init__(self, scheduler: RequestScheduler, geometry: Geometry) -> None:
         self._active = scheduler.active
         self._parole = scheduler.parole
         self._geometry = geometry
-        self._now = now
         self._accounts = self._order()
 
     def active(self, piece: ActivePiece, note: str = "", until: float | None = None) -> list[Entry]:
@@ -121,7 +120,7 @@ class Accountant:
         puts on them.  That a supplier is idle comes first, to be noticed."""
         idle, busy, reserved, refused, choked = [], [], [], [], []
         for link in self._active.links.values():
-            answers, usable = link.answers, link.usable(self._now)
+            answers, usable = link.answers, link.usable
             supplies = usable & ~self._parole.closed_to(link)
             if len(link.out) <= link.low_water:
                 idle.append(_Share(link, supplies))
@@ -129,7 +128,7 @@ class Accountant:
                 until = self._due(link)
                 busy.append(_Share(link, supplies, until))
             reserved += self._reserved(link)
-            refused.append(_Share(link, answers & ~usable, link.eases_at(self._now)))
+            refused.append(_Share(link, answers & ~usable, link.eases_at))
             choked.append(_Share(link, link.state.pieces & ~answers))
         return [
             (Account.STRANDED, "a supplier is idle", idle),
@@ -148,7 +147,7 @@ class Accountant:
         """When the link loses its parole unless it delivers: a request for the piece is late
         by then, or the whole link silent; or, if nothing is asked of it, it may be again."""
         if not link.out:
-            return link.eases_at(self._now)
+            return link.eases_at
         moments = [info.deadline for info in link.out.values() if info.piece.index == index]
         return min([*moments, link.silent_at(self._active.config.request_timeout)])
 

@@ -245,7 +245,7 @@ class Asking:
         return max(MIN_PIPELINE, memory.budget.limit // BLOCK_SIZE // (self._active.busy + 1))
 
     def _fill(self, link: LinkRequests, room: int, now: float) -> list[BlockInfo]:
-        may = link.usable(now)
+        may = link.usable
         usable = without(may, self._parole.closed_to(link))
         asked: list[BlockInfo] = []
         refused = False

@@ -88,7 +88,7 @@ def outpaced(
     taker: LinkRequests, parole: Parole, active: ActivePieceManager, now: float
 ) -> tuple[ActivePiece, LinkRequests] | None:
     """A piece that ``taker``, which has nothing else to do, should take, and its holder."""
-    usable = 0 if taker.snubbed else taker.usable(now) & ~parole.had_by(taker.state.ordinal)
+    usable = 0 if taker.snubbed else taker.usable & ~parole.had_by(taker.state.ordinal)
     for index, ordinal in parole.holders.items():
         piece = active.get(index) if usable >> index & 1 else None
         if ordinal is None or piece is None or piece.stage is not Stage.DOWNLOADING:

@@ -30,8 +30,8 @@ class Refusals:
         """The peer rejected a block of ``piece`` although it does not choke us."""
         self.refuse(link, piece, now)
         link.rejections += 1
-        if link.rejections >= MAX_REJECTIONS and not _runs(link.resting, now):
-            link.resting = _next(link.resting, now)
+        if link.rejections >= MAX_REJECTIONS and not link.rests:
+            link.resting, link.rests = _next(link.resting, now), True
             self._deadlines.set((link.state.ordinal, _WHOLE_LINK), link.resting.until)
 
     def refuse(self, link: LinkRequests, piece: int, now: float) -> None:
@@ -55,7 +55,9 @@ class Refusals:
         while (key := self._deadlines.pop_due(now)) is not None:
             ordinal, piece = key
             link = links[ordinal]
-            if piece != _WHOLE_LINK:
+            if piece == _WHOLE_LINK:
+                link.rests = False
+            else:
                 link.refused &= ~(1 << piece)
             eased.append(link)
         return eased

@@ -53,6 +53,7 @@ class LinkRequests:
         "refused",
         "rejections",
         "resting",
+        "rests",
         "snubbed",
         "state",
         "unsolicited",
@@ -82,6 +83,8 @@ class LinkRequests:
         """Set of the pieces in ``refusals`` that are still in backoff."""
         self.rejections = 0
         """REJECTs since it last delivered."""
+        self.rests = False
+        """The backoff ``resting`` is not over."""
         self.resting: Refusal | None = None
         """It rejects whatever is asked: the whole link is left alone for a while."""
         self.unsolicited = 0
@@ -158,6 +161,7 @@ class LinkRequests:
         """A block that was asked for came: the link is alive, and may be given one more."""
         self.rejections = 0
         self.resting = None
+        self.rests = False
         # Who wastes no more than he is worth is a poor peer, and no hostile one.
         if self.unsolicited:
             self.unsolicited -= 1
@@ -261,14 +265,18 @@ class LinkRequests:
         state = self.state
         return state.pieces & state.allowed_fast if state.peer_choking else state.pieces
 
-    def eases_at(self, now: float) -> float | None:
+    @property
+    def eases_at(self) -> float | None:
         """When the first backoff of this link, or of a piece at it, ends."""
-        pauses = [*self.refusals.values(), *([self.resting] if self.resting else [])]
-        return min((pause.until for pause in pauses if pause.until > now), default=None)
+        ends = [one.until for piece, one in self.refusals.items() if self.refused >> piece & 1]
+        if self.resting is not None and self.rests:
+            ends.append(self.resting.until)
+        return min(ends, default=None)
 
-    def usable(self, now: float) -> int:
-        """Set of pieces that may be asked of this link now."""
-        if self.resting is not None and now < self.resting.until:
-            return 0
-        pieces = self.answers
-        return without(pieces, self.refused)
+    @property
+    def usable(self) -> int:
+        """Set of pieces that may be asked of this link now.
+
+        A backoff ends with the call that is owed at its deadline, which looks at the link, and
+        not by the clock: else a link could be idle, and looked at by nobody."""
+        return 0 if self.rests else without(self.answers, self.refused)

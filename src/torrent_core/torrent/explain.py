@@ -39,7 +39,7 @@ def explain(
     links and active pieces, and set algebra over the rest.
     """
     now = max(now, context.now)
-    accountant = Accountant(context.scheduler, context.metainfo.geometry, now)
+    accountant = Accountant(context.scheduler, context.metainfo.geometry)
     waits = _waits(backlog)
     entries: list[Entry] = []
     untouched = context.missing
