@@ -7,7 +7,14 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, SocketStream, TaskStatus
+from anyio.abc import (
+    ByteStream,
+    SocketAttribute,
+    SocketListener,
+    SocketStream,
+    TaskGroup,
+    TaskStatus,
+)
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from torrent_core.bitfield import to_wire
@@ -15,6 +22,8 @@ from torrent_core.errors import WireError
 from torrent_core.limits import BLOCK_SIZE
 from torrent_core.metainfo import Metainfo
 from torrent_core.wire import handshake, messages
+
+from ..tcp.sockets import open_listeners
 
 HOST = "127.0.0.1"
 
@@ -33,12 +42,25 @@ ReadPayload = Callable[[int, int], bytes]
 
 async def listen(handler: Handler, task_status: TaskStatus[int], closed: anyio.Event) -> None:
     """Accept on a free loopback port, which is the task's start value, until ``closed``."""
-    async with await anyio.create_tcp_listener(local_host=HOST, local_port=0) as listener:
+    [listener] = await open_listeners(HOST, 0)
+    async with listener, anyio.create_task_group() as group:
         task_status.started(listener.extra(SocketAttribute.local_port))
-        async with anyio.create_task_group() as group:
-            group.start_soon(listener.serve, handler, group)
-            await closed.wait()
-            group.cancel_scope.cancel()
+        group.start_soon(_admit, listener, handler, group)
+        await closed.wait()
+        group.cancel_scope.cancel()
+
+
+async def _admit(listener: SocketListener, handler: Handler, group: TaskGroup) -> None:
+    """Accept when there is somebody to accept: asyncio, cancelled in the moment that one comes,
+    else takes him all the same, and complains that nobody waits for him any longer."""
+    while True:
+        await anyio.wait_readable(listener.extra(SocketAttribute.raw_socket))
+        group.start_soon(_attend, await listener.accept(), handler)
+
+
+async def _attend(stream: SocketStream, handler: Handler) -> None:
+    async with stream:
+        await handler(stream)
 
 
 class Fault(Enum):
