@@ -70,7 +70,8 @@ def test_a_torrent_that_is_none_is_one_line(command: str, kind: str, tmp_path: P
     torrent.write_bytes(MALFORMED[kind])
     folder = {"get": ["-o", str(tmp_path)], "info": []}.get(command, [str(tmp_path)])
     line = _assert_one_line(_run(command, str(torrent), *folder), FAILED)
-    assert line.startswith(f"error: {torrent} is not a usable torrent: ")
+    what = "is empty" if kind == "empty" else "is not a usable torrent: "
+    assert line.startswith(f"error: {torrent} {what}")
     assert list(tmp_path.iterdir()) == [torrent]
 
 
