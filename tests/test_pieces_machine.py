@@ -283,7 +283,8 @@ class SchedulerMachine(RuleBasedStateMachine):
                 continue
             assert full, (peer.ordinal, index)
             # What nobody works on gives way, unless to a silent link, or is being written.
-            idle = any(piece.idle for piece in swarm.active.active_pieces)
+            # What is too short to help anybody may stay where it is.
+            idle = any(map(self._helps, swarm.active.active_pieces))
             assert book.snubbed or swarm.files.out or not idle
 
     @invariant()
@@ -307,6 +308,13 @@ class SchedulerMachine(RuleBasedStateMachine):
             for block in indices(piece.stored):
                 stored = self.swarm.files.blocks[piece.index, block]
                 assert stored == payload(piece.block_info(block))
+
+    def _helps(self, piece: ActivePiece) -> bool:
+        """Whether somebody could have what nobody works on in this piece."""
+        memory = self.swarm.active.memory
+        segments = [first // piece.span for first in indices(piece.idle)]
+        freed = sum(map(piece.segment_length, segments))
+        return bool(freed) and memory.budget.room + freed >= memory.segment_size
 
     @invariant()
     def whatever_is_out_falls_due_in_time(self) -> None:

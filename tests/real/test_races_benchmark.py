@@ -55,6 +55,7 @@ def test_aria2_finds_the_seeds_by_a_tracker_and_serves(way: str) -> None:
     assert set(found["sides"]) == {"libtorrent", "aria2"}
 
 
+@pytest.mark.long  # it serves in rounds of its own, some of which are long
 @pytest.mark.skipif(shutil.which("transmission-daemon") is None, reason="it is not installed")
 def test_transmission_is_dialled_by_the_seed() -> None:
     status, found, errors = race("download", "--side=transmission")
