@@ -312,8 +312,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def _helps(self, piece: ActivePiece) -> bool:
         """Whether somebody could have what nobody works on in this piece."""
         memory = self.swarm.active.memory
-        segments = [first // piece.span for first in indices(piece.idle)]
-        freed = sum(map(piece.segment_length, segments))
+        freed = sum(map(piece.segment_length, piece.segments_of(piece.idle)))
         return bool(freed) and memory.budget.room + freed >= memory.segment_size
 
     @invariant()

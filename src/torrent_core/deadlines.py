@@ -96,6 +96,11 @@ class Deadlines(Generic[K]):
                 return when, key
         return None
 
+    def next_at(self) -> float | None:
+        """The earliest moment, or None."""
+        first = self.soonest()
+        return None if first is None else first[0]
+
     def pop_due(self, now: float) -> K | None:
         """Disarm and return the earliest key that is due at ``now``, or None."""
         first = self.soonest()

@@ -12,9 +12,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 import attrs
 
+from ..addresses import literal
 from ..errors import LocalProtocolError
 from ..types import Address, Family
-from ..wire.compact import literal
 
 _LOCAL = [
     ip_network(text)

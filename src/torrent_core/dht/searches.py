@@ -106,8 +106,7 @@ class Searches:
 
     def next_at(self) -> float | None:
         """When the next search is due."""
-        first = self._due.soonest()
-        return None if first is None else first[0]
+        return self._due.next_at()
 
     def due(self, info_hash: InfoHash) -> Deadline | None:
         """What happens next for this torrent: an answer to a search under way, else the next

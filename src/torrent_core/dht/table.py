@@ -239,8 +239,7 @@ class Table:
 
     def refresh_at(self) -> float | None:
         """When the first bucket has been unchanged for too long."""
-        first = self._refreshes.soonest()
-        return None if first is None else first[0]
+        return self._refreshes.next_at()
 
     def rest(self, now: float) -> None:
         """No bucket is due before its time, counted from now."""

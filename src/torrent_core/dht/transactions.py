@@ -69,8 +69,7 @@ class Transactions:
 
     def next_at(self) -> float | None:
         """When the next query becomes slow or is lost."""
-        first = self._deadlines.soonest()
-        return None if first is None else first[0]
+        return self._deadlines.next_at()
 
     def pop_due(self, now: float) -> tuple[Pending, bool] | None:
         """The next query that became slow, or is lost (True) and over; None if there is none."""

@@ -64,8 +64,7 @@ class Refusals:
 
     def soonest(self) -> float | None:
         """When the first backoff ends."""
-        first = self._deadlines.soonest()
-        return None if first is None else first[0]
+        return self._deadlines.next_at()
 
 
 def _runs(refusal: Refusal | None, now: float) -> bool:

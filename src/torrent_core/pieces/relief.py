@@ -13,7 +13,6 @@ from itertools import chain
 
 import attrs
 
-from ..bitfield import indices
 from ..limits import LATENESS_FLOOR
 from .active import ActivePiece, RequestInfo
 from .manager import ActivePieceManager
@@ -76,7 +75,7 @@ class Relief:
         him, as a last piece may be: it would go back to the silent link in the same step.
         """
         for piece in self._active.memory.idle_pieces():
-            segments = [first // piece.span for first in indices(piece.idle)]
+            segments = piece.segments_of(piece.idle)
             if link is None or not self._stays(piece, segments, link, now):
                 blocks = sum(map(piece.segment_blocks, segments))
                 return Vacated(piece, blocks, tuple(self._withdraw(piece, blocks)))

@@ -166,8 +166,8 @@ class Desk:
 
     def due(self) -> float | None:
         """When ``tick`` has something to do.  That a place comes free matters to those in line."""
-        first = self._udp_places.soonest() if self._urgent or self._line else None
-        moments = (self._fetching.due(), self._hosts.due(), first[0] if first else None)
+        place = self._udp_places.next_at() if self._urgent or self._line else None
+        moments = (self._fetching.due(), self._hosts.due(), place)
         return min((when for when in moments if when is not None), default=None)
 
     # --- Inside ----------------------------------------------------------------------------

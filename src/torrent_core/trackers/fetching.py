@@ -72,8 +72,7 @@ class Fetching:
 
     def due(self) -> float | None:
         """When the next fetch is given up."""
-        first = self._overdue.soonest()
-        return first[0] if first else None
+        return self._overdue.next_at()
 
     def __contains__(self, fetch_id: int) -> bool:
         return fetch_id in self._jobs

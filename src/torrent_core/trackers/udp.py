@@ -147,8 +147,8 @@ class UdpChannel:
 
     def due(self) -> float | None:
         """When ``tick`` has something to do, or an idle connection is worth nothing more."""
-        first = self._due.soonest()
-        return first[0] if first else self._expires
+        first = self._due.next_at()
+        return self._expires if first is None else first
 
     def is_idle(self, now: float) -> bool:
         """Whether nothing would be lost with this object."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..actions import Resolve
+from ..addresses import literal
 from ..limits import RESOLVE_TIMEOUT
 from ..registry import Registry
 from ..types import Address, Family
-from ..wire.compact import literal
 from .udp import HostKey, Question, UdpChannel, Wires
 from .values import Failure, Job
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..addresses import literal
 from ..deadlines import Deadlines
 from ..registry import Registry
 from ..types import Address, Family
-from ..wire.compact import literal
 from ..wire.udp_tracker import transaction_of
 from .udp import HostKey, Question, Wires
 from .udphost import UdpHost
@@ -75,8 +75,7 @@ class UdpHosts:
 
     def due(self) -> float | None:
         """When ``tick`` has something to do."""
-        first = self._due.soonest()
-        return first[0] if first else None
+        return self._due.next_at()
 
     def __contains__(self, resolve_id: int) -> bool:
         return resolve_id in self._resolves

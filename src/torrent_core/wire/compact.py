@@ -6,8 +6,9 @@ Of many peers one that cannot be does not spoil the others: it is left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
+from ..addresses import is_host, literal
 from ..bencode import Value
 from ..errors import LocalProtocolError
 from ..types import Address, Buffer, Family
@@ -15,19 +16,6 @@ from ..types import Address, Buffer, Family
 _HOST_SIZE = {Family.IPV4: 4, Family.IPV6: 16}
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")
 _MAX_NAME = 253
-
-
-def literal(host: str) -> IPv4Address | IPv6Address | None:
-    """``host`` as an address, or None if it is a name.
-
-    IPv4 inside of IPv6 counts as IPv4: sockets that serve both families write it so.
-    """
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
 
 
 def family_of(host: str) -> Family | None:
@@ -66,7 +54,7 @@ def unpack(data: Buffer, family: Family) -> Iterator[Address]:
     raw, step, size = bytes(data), stride(family), _HOST_SIZE[family]
     for at in range(0, len(raw) - step + 1, step):
         host, port = raw[at : at + size], int.from_bytes(raw[at + size : at + step], "big")
-        if port and _is_host(host):
+        if port and is_host(host):
             yield Address(str(ip_address(host)), port)
 
 
@@ -86,12 +74,5 @@ def _host(field: Value | None) -> str:
     text = field.decode("latin-1")
     address = literal(text)
     if address is not None:  # a zone means nothing to others, and may hold any text
-        return str(ip_address(address.packed)) if _is_host(address.packed) else ""
+        return str(ip_address(address.packed)) if is_host(address.packed) else ""
     return text if _NAME_CHARACTERS.issuperset(text) else ""
-
-
-def _is_host(packed: bytes) -> bool:
-    """Whether one machine can have this address."""
-    if len(packed) == 4:
-        return 0 < packed[0] < 224
-    return packed[0] != 0xFF and any(packed)

@@ -247,7 +247,7 @@ def _ask_each(
             raise CommandFailed(_none_answered(printer.failures))
         return OK
 
-    return run_async(work, backend=backend, on_signal=_nothing, on_abort=_nothing)
+    return run_async(work, backend=backend)
 
 
 def _none_answered(failures: list[str]) -> str:
@@ -311,7 +311,3 @@ def make_trackers(subject: Subject, port: int) -> Trackers:
         TrackerConfig(port),
         count(1).__next__,
     )
-
-
-def _nothing() -> None:
-    return None

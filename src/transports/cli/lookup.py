@@ -61,7 +61,7 @@ def lookup(
             raise CommandFailed(why)
         return OK
 
-    return run_async(work, backend=backend, on_signal=_nothing, on_abort=_nothing)
+    return run_async(work, backend=backend)
 
 
 async def _carry_out(search: Search, timeout: float, printer: Printer) -> None:
@@ -165,7 +165,3 @@ def make_node(routers: tuple[tuple[str, int], ...]) -> Dht:
         count(1).__next__,
         saved,
     )
-
-
-def _nothing() -> None:
-    return None

@@ -32,7 +32,7 @@ def metadata_of(
         found.append(await _ask(link, peers, port, find_by, timeout))
         return OK
 
-    if run_async(work, backend=backend, on_signal=_nothing, on_abort=_nothing) == INTERRUPTED:
+    if run_async(work, backend=backend) == INTERRUPTED:
         raise KeyboardInterrupt
     return found[0]
 
@@ -91,7 +91,3 @@ def wanted_length(metainfo: Metainfo, source: Metainfo | MagnetLink) -> int:
     return sum(
         entry.length for entry, priority in zip(metainfo.files, wanted, strict=True) if priority
     )
-
-
-def _nothing() -> None:
-    return None

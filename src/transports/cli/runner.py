@@ -19,7 +19,13 @@ Callback = Callable[[], None]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run_async(work: Work, *, backend: str, on_signal: Callback, on_abort: Callback) -> int:
+def _nothing() -> None:
+    return None
+
+
+def run_async(
+    work: Work, *, backend: str, on_signal: Callback = _nothing, on_abort: Callback = _nothing
+) -> int:
     """Run ``work`` to its exit status, or to INTERRUPTED if SIGINT or SIGTERM came before it.
 
     The first signal calls ``on_signal`` and cancels ``work``, which has then the chance to
