@@ -465,7 +465,3 @@ class Magnet:
             if not link.gone:
                 self._links.touch(link)
         context.transfer.tick(context.now)
-
-
-def _nothing(_link: EarlyLink, _event: object) -> None:
-    return None
