@@ -126,7 +126,9 @@ class Rig:
                 return [events.Sent(link, len(action.data))]
             case actions.HashPiece():
                 digest = self.metainfo.piece_hash(action.piece)
-                return [events.PieceHashed(action.torrent, action.job, digest)]
+                stored = bool(action.expected)  # as the disk of the transports does it
+                answer = events.PieceHashed(action.torrent, action.job, digest, written=stored)
+                return [answer]
             case actions.WriteBlocks() | actions.CreateFiles():
                 return [events.Written(action.torrent, action.job)]
             case actions.StatFiles():

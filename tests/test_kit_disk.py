@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from hashlib import sha1
 from random import Random
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from torrent_core import actions as act
 from torrent_core import events as ev
+from torrent_core.storage import FileMap
 from torrent_core.testing import (
     Clock,
     Disk,
@@ -88,6 +91,25 @@ def test_a_sparse_disk_is_like_any_other(
             act.CreateFiles(META.info_hash, 6, (1,)),
         ):
             assert plain.perform(action) == sparse.perform(action)
+
+
+@pytest.mark.parametrize("kind", [Disk, partial(SparseDisk, payload=PAYLOAD)])
+@pytest.mark.parametrize("right", [True, False])
+def test_an_eager_disk_writes_what_it_hashed_if_that_was_expected(
+    kind: Callable[..., Disk], right: bool
+) -> None:
+    disk = kind(META)
+    disk.eager = True
+    for piece in range(META.piece_count):
+        start, size = piece * META.piece_length, META.geometry.piece_size(piece)
+        data = memoryview(PAYLOAD[start : start + size] if right else bytes(size))
+        spans = FileMap(META.files, META.geometry).piece_spans(piece)
+        expected = META.piece_hash(piece)
+        answer = disk.perform(
+            act.HashPiece(META.info_hash, 3, piece, data, spans, expected=expected)
+        )
+        assert isinstance(answer, ev.PieceHashed)
+        assert answer.written is right is (answer.digest == expected) is disk.holds(piece)
 
 
 def test_a_sparse_disk_holds_a_gigabyte_that_is_right_in_marks_alone() -> None:

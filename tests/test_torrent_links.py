@@ -314,6 +314,9 @@ MISUSES: dict[str, Misuse] = {
     "a digest of the wrong length": lambda s: ev.PieceHashed(
         s.name, job_out(s, act.HashPiece), b"short"
     ),
+    "a piece written that is another": lambda s: ev.PieceHashed(
+        s.name, job_out(s, act.HashPiece), bytes(20), written=True
+    ),
     "files of another torrent": lambda s: ev.FilesStated(
         s.name, job_out(s, act.StatFiles), (None,)
     ),

@@ -111,6 +111,41 @@ def test_a_piece_in_memory_is_hashed_where_it_is(files):
     assert perform(files, job) == PieceHashed(IH, 1, hashlib.sha1(b"abc").digest())
 
 
+def store(files, spans, data, expected):
+    job = HashPiece(IH, 1, 0, memoryview(data), spans, expected=expected)
+    answer = perform(files, job)
+    assert answer == PieceHashed(IH, 1, hashlib.sha1(data).digest(), (), answer.written)
+    return answer.written
+
+
+def test_a_piece_that_is_as_expected_is_written_with_its_hash(files):
+    spans = (Span(0, 5, 5), Span(2, 0, 20))
+    data = bytes(range(25))
+    assert store(files, spans, data, hashlib.sha1(data).digest())
+    assert read(files, *spans) == BlocksRead(IH, 2, data)
+
+
+def test_padding_that_comes_with_a_piece_is_not_written(tmp_path):
+    files = in_folder(torrent([("a", 10), (".pad/6", 6), ("b", 20)], pads=[1]), tmp_path)
+    spans = (Span(0, 0, 10), Span(1, 0, 6), Span(2, 0, 8))
+    data = b"a" * 10 + bytes(6) + b"b" * 8
+    assert store(files, spans, data, hashlib.sha1(data).digest())
+    assert read(files, *spans) == BlocksRead(IH, 2, data)
+    assert not os.path.exists(files.path(1))
+    files.close()
+
+
+@pytest.mark.parametrize("expected", [b"", bytes(20)])
+def test_a_piece_that_is_not_as_expected_is_not_written(files, tmp_path, expected):
+    assert not store(files, (Span(0, 0, 10),), bytes(10), expected)
+    assert not os.path.exists(files.path(0))
+
+
+def test_a_piece_that_cannot_be_written_with_its_hash_is_only_hashed(files, tmp_path):
+    (tmp_path / "t").write_bytes(b"in the way")
+    assert not store(files, (Span(0, 0, 10),), bytes(10), hashlib.sha1(bytes(10)).digest())
+
+
 def test_blocks_in_memory_are_hashed_one_by_one_in_their_order(files):
     blocks = [(BlockInfo(0, begin, 2), memoryview(b"abcd")[begin : begin + 2]) for begin in (0, 2)]
     assert perform(files, HashBlocks(IH, 2, 0, tuple(blocks))) == BlocksHashed(

@@ -131,6 +131,10 @@ class HashPiece:
     ``blocks`` are numbers of blocks of the piece (of 16 KiB, the last may be shorter) whose
     SHA-1 is wanted as well, of the very bytes that the digest of the piece is of: read again,
     they might be others, and somebody would be banned for it.
+
+    Where ``expected`` is not empty, an adapter may go on at once: if that is the digest, it may
+    write ``data``, which is all that ``spans`` name, and say in its answer that it is written.
+    That saves a turn.  What it could not write is asked for by ``WriteBlocks``.
     """
 
     torrent: InfoHash
@@ -139,6 +143,7 @@ class HashPiece:
     data: memoryview | None
     spans: tuple[Span, ...]
     blocks: tuple[int, ...] = ()
+    expected: bytes = b""
 
 
 @attrs.frozen

@@ -133,12 +133,14 @@ class PeersFound:
 @attrs.frozen
 class PieceHashed:
     """Answers ``HashPiece``: the SHA-1 of the piece, and of each of the ``blocks`` that the
-    action names, in its order."""
+    action names, in its order; and whether the piece is in the files already, which needs a
+    digest as the action expected it."""
 
     torrent: InfoHash
     job: int
     digest: bytes
     blocks: tuple[bytes, ...] = ()
+    written: bool = False
 
 
 @attrs.frozen

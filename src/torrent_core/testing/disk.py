@@ -42,6 +42,8 @@ class Disk:
         self.stalled_until = 0.0
         """No answer before this moment."""
         self.fault: Fault = healthy
+        self.eager = False
+        """Whether what is hashed and right is written at once (``HashPiece.expected``)."""
         self.manual = False
         self.pending: list[Action] = []
         """Actions that wait for ``World.answer``."""
@@ -143,7 +145,21 @@ class Disk:
         digest = self.digest(action.piece, data)
         starts = [block * BLOCK_SIZE for block in action.blocks]
         blocks = tuple(sha1(data[start : start + BLOCK_SIZE]).digest() for start in starts)
-        return ev.PieceHashed(action.torrent, action.job, digest, blocks)
+        written = self.eager and digest == action.expected and self._stores(action, data)
+        return ev.PieceHashed(action.torrent, action.job, digest, blocks, written)
+
+    def _stores(self, action: act.HashPiece, data: Buffer) -> bool:
+        """Write a piece that is right, unless a write would fail; whether it is written."""
+        view, chunks = memoryview(data), []
+        for span in action.spans:
+            chunks.append((span, view[: span.length]))
+            view = view[span.length :]
+        write = act.WriteBlocks(action.torrent, action.job, action.piece, tuple(chunks))
+        if self.fault(write) is not None:
+            return False
+        for span, part in chunks:
+            self._change(span.file, span.offset, part)
+        return True
 
     def _change(self, file: int, offset: int, data: Buffer) -> None:
         self._write(file, offset, data)

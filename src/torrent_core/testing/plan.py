@@ -86,6 +86,8 @@ class SwarmPlan:
     """How long a hash takes."""
     writing: float = 0.0
     """How long a write takes."""
+    eager: bool = False
+    """The disk writes what it has hashed and found right, without being asked."""
 
     def __attrs_post_init__(self) -> None:
         count("torrents", self.torrents, least=1)
@@ -110,6 +112,7 @@ class SwarmPlan:
     def _trouble(self, world: TorrentWorld, random: Random) -> None:
         disk = world.disk
         disk.delays = {act.HashPiece: self.hashing, act.WriteBlocks: self.writing}
+        disk.eager = self.eager
         some = fail_sometimes(self.failures, random)
         end = world.now + self.failing_for
         disk.fault = lambda action: some(action) if world.now < end else None

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from .. import events as ev
+from ..actions import WriteBlocks
 from ..limits import BLOCK_SIZE
 from ..types import StorageFault, TorrentState
 from ..wire import messages as wire
@@ -208,11 +209,13 @@ class StallRules(RuleBasedStateMachine):
     # --- The disk ------------------------------------------------------------------------
 
     @precondition(lambda self: self.swarm.disk.pending)
-    @rule(order=number, count=st.integers(1, 5), fault=faults)
-    def storage(self, order: int, count: int, fault: StorageFault | None) -> None:
-        """Some of what the disk was asked to do is done, or fails."""
+    @rule(order=number, count=st.integers(1, 5), fault=faults, eager=st.booleans())
+    def storage(self, order: int, count: int, fault: StorageFault | None, eager: bool) -> None:
+        """Some of what the disk was asked to do is done, or fails; an ``eager`` one writes what
+        it hashes, and fails in nothing but that."""
         disk = self.swarm.disk
-        disk.fault = lambda action: fault
+        disk.eager = eager
+        disk.fault = lambda action: None if eager and type(action) is not WriteBlocks else fault
         for _ in range(min(count, len(disk.pending))):
             self.swarm.answer(disk, order % len(disk.pending))
             self.settle()

@@ -174,7 +174,7 @@ def storage_events(metainfo: Metainfo) -> st.SearchStrategy[ev.Event]:
     stat = st.none() | st.builds(FileStat, st.integers(0, 2 * BLOCK), st.integers(0, 3))
     files = st.tuples(*[stat] * len(metainfo.files))
     return st.one_of(
-        st.builds(ev.PieceHashed, name, _JOBS, digests),
+        st.builds(ev.PieceHashed, name, _JOBS, digests, written=st.booleans()),
         st.builds(ev.Written, name, _JOBS),
         st.builds(ev.BlocksRead, name, _JOBS, st.binary(max_size=40)),
         st.builds(ev.FilesStated, name, _JOBS, files),
@@ -255,5 +255,6 @@ def swarms(
         "failures": draw(st.sampled_from([0.0, 0.0, 0.1, 0.3])),
         "hashing": draw(st.sampled_from([0.0, 0.01, 1.0])),
         "writing": draw(st.sampled_from([0.0, 0.01, 1.0])),
+        "eager": draw(st.booleans()),
     }
     return SwarmPlan(**options)

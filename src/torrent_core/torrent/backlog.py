@@ -54,7 +54,7 @@ class Task:
     gone: Callable[[], None] | None = None
     """The files do not hold what it is about, so that to try again would be in vain."""
     fits: Callable[[Any], bool] = any_size
-    """Whether the answer is as large as it must be."""
+    """Whether the answer can be one to this."""
     delay: float = STORAGE_RETRY
     """How long it waits after the next failure."""
     retry_at: float = 0.0

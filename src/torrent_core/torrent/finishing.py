@@ -3,6 +3,9 @@
     DOWNLOADING -> HASHING -> WRITING -> verified
     DOWNLOADING -> FLUSHING -> HASHING (from storage) -> verified     if blocks left memory
 
+Whoever hashes may write as well, if he knows what digest is expected, and then WRITING is over
+at once.
+
 A digest that differs sends the piece back to DOWNLOADING; ``blaming`` has what follows.
 Nothing is announced before it is written.  Writing, and what becomes of failures, is in
 ``writing`` and ``backlog``.
@@ -62,18 +65,20 @@ class Finishing:
 
     def _hash(self, piece: ActivePiece) -> None:
         context = self._context
+        index = piece.index
         data = None if piece.stored else piece.assemble()
-        spans = context.files.piece_spans(piece.index)
-        blocks = self._blaming.suspected(piece.index)
+        spans = context.files.piece_spans(index)
+        blocks = self._blaming.suspected(index)
+        expected = b"" if piece.stored else context.verified.expected_hash(index)
         self._backlog.submit(
             Task(
                 self._backlog.hashes,
                 piece,
-                lambda job: HashPiece(context.info_hash, job, piece.index, data, spans, blocks),
+                lambda job: HashPiece(context.info_hash, job, index, data, spans, blocks, expected),
                 partial(self._hashed, piece, blocks),
                 _nothing,
                 gone=partial(self._gone, piece) if piece.stored else None,
-                fits=partial(is_sha1, blocks=len(blocks)),
+                fits=partial(is_sha1, blocks=len(blocks), expected=expected),
             )
         )
 
@@ -90,6 +95,9 @@ class Finishing:
         self._blaming.passed(piece, dict(zip(blocks, event.blocks, strict=True)))
         if piece.stored:
             self._done(piece)
+        elif event.written:
+            piece.stage = Stage.WRITING
+            self._writing.stored(piece)
         else:
             self._write(piece)
 

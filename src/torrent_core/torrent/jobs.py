@@ -23,7 +23,7 @@ A = TypeVar("A", PieceHashed, BlocksHashed, Written, BlocksRead, FilesStated)
 
 
 def any_size(_event: object) -> bool:
-    """Whether the answer is as large as it must be, where it has no size."""
+    """Whether the answer can be one, where there is nothing but its kind to judge by."""
     return True
 
 
@@ -35,9 +35,12 @@ class _Job:
     failed: Callable[[StorageFailed], None]
 
 
-def is_sha1(event: PieceHashed, blocks: int = 0) -> bool:
-    """Whether the digest, and those of so many blocks, are as long as SHA-1 makes them."""
-    return len(event.digest) == HASH_LENGTH and _are_sha1(event.blocks, blocks)
+def is_sha1(event: PieceHashed, blocks: int = 0, expected: bytes = b"") -> bool:
+    """Whether the digest, and those of so many blocks, are as long as SHA-1 makes them, and
+    nothing was written but what has the ``expected`` digest."""
+    if len(event.digest) != HASH_LENGTH or (event.written and event.digest != expected):
+        return False
+    return _are_sha1(event.blocks, blocks)
 
 
 def are_sha1(count: int, event: BlocksHashed) -> bool:
@@ -68,7 +71,7 @@ class Jobs:
     ) -> int:
         """The number for a new action, answered by ``expects`` or ``StorageFailed``.
 
-        ``fits`` says of an answer whether it is as large as what was asked for.
+        ``fits`` says of an answer whether it can be one to what was asked for.
         """
         self._last += 1
         self._out[self._last] = _Job(expects, fits, done, failed)
@@ -77,7 +80,7 @@ class Jobs:
     def answer(self, event: StorageEvent) -> None:
         """Go on where the action was asked for.
 
-        Raises LocalProtocolError for an answer nobody waits for, or of the wrong kind or size.
+        Raises LocalProtocolError for an answer nobody waits for, or that cannot be one.
         """
         job = self._out.get(event.job)
         if job is None:
@@ -89,7 +92,8 @@ class Jobs:
             wanted, got = job.expects.__name__, type(event).__name__
             raise LocalProtocolError(f"storage job {event.job} wants {wanted}, not {got}")
         elif not job.fits(event):
-            raise LocalProtocolError(f"the answer to storage job {event.job} has a wrong size")
+            wrong = "has a wrong size, or claims a write that cannot be"
+            raise LocalProtocolError(f"the answer to storage job {event.job} {wrong}")
         else:
             del self._out[event.job]
             job.done(event)

@@ -54,6 +54,11 @@ class Writing:
             piece.begin_writing(blocks)
             self._write(piece, blocks, lambda: None)
 
+    def stored(self, piece: ActivePiece) -> None:
+        """All of ``piece`` was written, without being asked for."""
+        piece.begin_writing(piece.all_blocks)
+        self._done(piece, piece.all_blocks)
+
     def settle(self) -> bool:
         """The end of a step: write what is complete, and make room for links that were
         refused memory.  Whether links must be filled again."""
@@ -121,9 +126,7 @@ class Writing:
 
         def done(_event: Written) -> None:
             over()
-            piece.mark_stored(blocks)
-            self._settle(piece, blocks)
-            self._on_stored(piece)
+            self._done(piece, blocks)
 
         def lost() -> None:
             over()
@@ -138,6 +141,11 @@ class Writing:
                 lost,
             )
         )
+
+    def _done(self, piece: ActivePiece, blocks: int) -> None:
+        piece.mark_stored(blocks)
+        self._settle(piece, blocks)
+        self._on_stored(piece)
 
     def _settle(self, piece: ActivePiece, blocks: int) -> None:
         context = self._context

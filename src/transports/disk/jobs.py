@@ -63,7 +63,24 @@ def _hash(files: TorrentFiles, job: HashPiece) -> StorageEvent:
         if blocks is not None:
             blocks.update(view)
     digests = () if blocks is None else blocks.digests(job.blocks)
-    return PieceHashed(job.torrent, job.job, sha1.digest(), digests)
+    digest = sha1.digest()
+    written = digest == job.expected and job.data is not None and _stores(files, job, job.data)
+    return PieceHashed(job.torrent, job.job, digest, digests, written)
+
+
+def _stores(files: TorrentFiles, job: HashPiece, data: memoryview) -> bool:
+    """Write a piece that is right, while it is in the caches; whether that went well.
+
+    Why it did not is said when it is asked for by itself.
+    """
+    try:
+        for span in job.spans:
+            if not files.is_pad(span.file):
+                _write_span(files, span, data[: span.length])
+            data = data[span.length :]
+    except OSError:
+        return False
+    return True
 
 
 def _parts(files: TorrentFiles, job: HashPiece) -> Iterator[memoryview]:
