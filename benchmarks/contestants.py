@@ -17,9 +17,12 @@ from typing import NamedTuple
 HOST = "127.0.0.1"
 RACING_PEER = Path(__file__).with_name("racing_peer.py")
 
+STREAMING = Path(__file__).with_name("streaming.py")
+
 OURS = f"{shlex.quote(sys.executable)} -m transports.cli"
-FETCH = OURS + " get {torrent} -o {dir} {peers} --no-discovery"
-SEED = OURS + " seed {torrent} {dir} --port {port} --no-discovery"
+STREAMS = f"{shlex.quote(sys.executable)} {shlex.quote(str(STREAMING))}"
+GET = " get {torrent} -o {dir} {peers} --no-discovery"
+SERVE = " seed {torrent} {dir} --port {port} --no-discovery"
 
 
 class Lane(NamedTuple):
@@ -134,10 +137,11 @@ def _transmission(lane: Lane, port: int) -> list[str]:
 
 CONTESTANTS = {
     "libtorrent": Contestant(_libtorrent("fetch"), _libtorrent("seed")),
-    "torrent-core": Contestant(by_template(FETCH), by_template(SEED)),
+    "torrent-core": Contestant(by_template(OURS + GET), by_template(OURS + SERVE)),
     "torrent-core on trio": Contestant(
-        by_template(FETCH + " --backend trio"), by_template(SEED + " --backend trio")
+        by_template(OURS + GET + " --backend trio"), by_template(OURS + SERVE + " --backend trio")
     ),
+    "torrent-core on streams": Contestant(by_template(STREAMS + GET), by_template(STREAMS + SERVE)),
     "aria2": Contestant(
         _aria2_fetches, _aria2_seeds, ready="listening on TCP port", program="aria2c"
     ),

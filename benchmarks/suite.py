@@ -50,7 +50,7 @@ def _sides(*names: str) -> tuple[str, ...]:
     return tuple(f"--side={name}" for name in names)
 
 
-PLAIN = _sides("libtorrent", "torrent-core", "torrent-core on trio")
+PLAIN = _sides("libtorrent", "torrent-core", "torrent-core on streams", "torrent-core on trio")
 ARIA2 = _sides("libtorrent", "torrent-core", "aria2")
 TRANSMISSION = _sides("libtorrent", "torrent-core", "transmission")
 
