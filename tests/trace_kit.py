@@ -76,6 +76,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "bytes | None": st.none() | st.binary(),
     "float": st.floats(allow_nan=False),
     "float | None": st.none() | st.floats(allow_nan=False),
+    "bool": st.booleans(),
     "int": ints,
     "int | None": st.none() | ints,
     "memoryview | None": st.none() | payload,

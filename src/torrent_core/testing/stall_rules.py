@@ -210,7 +210,9 @@ class StallRules(RuleBasedStateMachine):
 
     @precondition(lambda self: self.swarm.disk.pending)
     @rule(order=number, count=st.integers(1, 5), fault=faults, eager=st.booleans())
-    def storage(self, order: int, count: int, fault: StorageFault | None, eager: bool) -> None:
+    def storage(
+        self, order: int, count: int, fault: StorageFault | None, eager: bool = False
+    ) -> None:
         """Some of what the disk was asked to do is done, or fails; an ``eager`` one writes what
         it hashes, and fails in nothing but that."""
         disk = self.swarm.disk
