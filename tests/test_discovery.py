@@ -184,7 +184,7 @@ def test_a_private_torrent_is_told_to_its_trackers_alone():
     assert discovery.node_seen(ONE, PEER, 2.0) == []
     assert kinds(discovery.completed(ONE, 3.0)) == [Fetch]
     assert discovery.handle(heard(ONE), 4.0) == []
-    assert discovery.due(ONE).why == "Trackers"
+    assert [due.why for due in discovery.dues(ONE)] == ["Trackers"]
     assert kinds(discovery.removed(ONE, 5.0)) == [Fetch]
     assert whole.dht.calls == []
 
@@ -207,7 +207,7 @@ def test_a_torrent_that_is_removed_is_withdrawn_and_trackers_are_told():
     assert kinds(whole.discovery.removed(ONE, 9.0)) == [Fetch]
     assert whole.trackers.calls[-1] == ("stop", ONE, 9.0)
     assert whole.dht.calls[-1] == ("forget", ONE)
-    assert whole.discovery.due(ONE) is None
+    assert whole.discovery.dues(ONE) == []
     assert whole.discovery.handle(Fetched(whole.trackers.out[0], 200, ONE), 10.0) == []
     assert kinds(whole.discovery.added(ONE, False, TIERS, 90.0))[:2] == [Fetch, SendDatagram]
 
@@ -271,7 +271,7 @@ def test_without_parts_nothing_is_asked_and_nothing_is_due():
     for event in (Tick(), DatagramReceived(PEER, b""), heard(ONE)):
         assert discovery.handle(event, 1.0) == []
     assert discovery.next_deadline() is None
-    assert discovery.due(ONE) is None
+    assert discovery.dues(ONE) == []
     discovery.turned_private(ONE)
     with pytest.raises(LocalProtocolError, match="no trackers"):
         discovery.scrape(ONE, "url", 1.0)
@@ -358,7 +358,7 @@ def test_the_first_part_that_is_due_is_named_and_those_that_are_due_are_woken():
     whole = Whole()
     discovery = whole.discovery
     discovery.added(ONE, False, TIERS, 0.0)
-    assert discovery.next_deadline() == discovery.due(ONE) == Deadline(3.0, "Dht")
+    assert discovery.next_deadline() == Deadline(3.0, "Dht")
     discovery.handle(Tick(), 4.0)
     assert whole.dht.calls[-1] == ("handle", Tick(), 4.0)
     assert whole.trackers.calls[-1][0] == "add"
@@ -383,7 +383,7 @@ def test_any_of_the_parts_may_be_absent(trackers, dht, local):
     assert (whole.discovery.next_deadline() is None) == (not wanted)
     whole.discovery.handle(Tick(), 1000.0)
     whole.discovery.removed(ONE, 1000.0)
-    assert whole.discovery.due(ONE) is None
+    assert whole.discovery.dues(ONE) == []
 
 
 # --- BEP 27 --------------------------------------------------------------------------------------

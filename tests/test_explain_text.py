@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torrent_core.accounts import MOST_REASONS, Account, Entry, Explanation
+from torrent_core.accounts import MOST_DUE, MOST_REASONS, Account, Entry, Explanation
 from torrent_core.types import Address, LinkId, TorrentState
 
 ADDRESSES: dict[LinkId, Address] = {n: Address("192.0.2.1", n) for n in range(1, 9)}
@@ -96,6 +96,29 @@ def test_many_reasons_are_told_of_the_most_blocks_first_and_then_summed_up() -> 
         "21 blocks in 1 piece are missing. 6 of them are asked of 6. 5 of them are asked of 5. "
         "4 of them are asked of 4. 6 more for like reasons."
     )
+
+
+DUE = [(10.5, "dial 192.0.2.9:1"), (11.0, "announce to http://t"), (70.0, "a search in the DHT")]
+
+
+def test_all_that_is_due_is_told_soonest_first_each_with_its_moment() -> None:
+    nobody = explanation(Entry(Account.NOBODY, "", 1, 1))
+    assert (
+        attrs.evolve(nobody, scheduled=tuple(DUE))
+        .text()
+        .endswith(
+            " Next: dial 192.0.2.9:1, in 0.5 s; then announce to http://t, in 1.0 s;"
+            " then a search in the DHT, in 60.0 s."
+        )
+    )
+
+
+def test_what_is_due_beyond_a_bound_is_counted() -> None:
+    nobody = explanation(Entry(Account.NOBODY, "", 1, 1))
+    many = tuple((20.0 + n, f"thing {n}") for n in range(MOST_DUE + 3))
+    text = attrs.evolve(nobody, scheduled=many).text()
+    assert f"; then thing {MOST_DUE - 1}, in {9.0 + MOST_DUE} s; and 3 more." in text
+    assert f"thing {MOST_DUE}" not in text
 
 
 def test_an_explanation_shown_as_a_string_is_its_text() -> None:

@@ -174,6 +174,26 @@ def test_the_account_says_with_whom_peers_are_exchanged_when() -> None:
     assert account(world) == MISSING + "Next: exchange peers with 192.0.2.40:50000, in 59.9 s."
 
 
+def test_the_account_says_all_that_is_due_each_with_its_moment() -> None:
+    world, network = dht_world(trackers=True, local=True)
+    network.add()
+    network.acquaint()
+    world.trackers[HOST] = lambda _: good(peers=[PEER])
+    world.add(0)
+    peer = world.join(WithNode, 0, host="192.0.2.40", extended=True, have=[])
+    hello(peer, m=PEX, p=7003)
+    world.run(seconds=2)
+    said = account(world).removeprefix(MISSING)
+    kinds = [
+        r"dial 192\.0\.2\.1:7001, in 5\d\.\d s",
+        r"exchange peers with 192\.0\.2\.40:50000, in 5\d\.\d s",
+        r"announce on the local network, in 29\d\.\d s",
+        rf"announce to {re.escape(URL)}, in 29\d\.\d s",
+        r"a search in the DHT, in 89\d\.\d s",
+    ]
+    assert re.fullmatch(rf"Next: {'; then '.join(kinds)}\.", said), said
+
+
 def test_without_any_means_the_account_says_that_nobody_is_looked_for() -> None:
     world = FindingWorld(discovery())
     world.add(0)

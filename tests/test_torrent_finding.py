@@ -292,7 +292,7 @@ def test_a_peer_is_told_its_own_address() -> None:
 def test_what_others_do_next_to_find_peers_is_in_the_report() -> None:
     swarm = Swarm()
     due = Deadline(swarm.now + 12.0, "announce to http://tracker.example/announce")
-    explained = swarm.torrent.explain(swarm.now, due)
+    explained = swarm.torrent.explain(swarm.now, [due])
     assert {entry.account for entry in explained.entries} == {Account.NOBODY}
     assert explained.scheduled == (tuple(due),)
     assert explained.text().endswith(
@@ -301,7 +301,7 @@ def test_what_others_do_next_to_find_peers_is_in_the_report() -> None:
     found(swarm, PeerSource.TRACKER, A)
     swarm.run(seconds=1)
     swarm.black_holes.add(A)
-    explained = swarm.torrent.explain(swarm.now, due)
+    explained = swarm.torrent.explain(swarm.now, [due])
     assert [why for _, why in explained.scheduled] == [due.why, f"dial {A}"]
 
 

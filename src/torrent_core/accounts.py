@@ -21,6 +21,10 @@ MOST_NAMES = 3
 """Peers that a text names for one reason."""
 
 
+MOST_DUE = 6
+"""Things due that a text tells: one each of all kinds that there are."""
+
+
 class Account(Enum):
     """What a missing block waits for; the value is what a person reads."""
 
@@ -185,8 +189,9 @@ class Explanation:
     def _outlook(self) -> str:
         if not self.scheduled:
             return "Nothing is scheduled that would find another supplier."
-        when, what = self.scheduled[0]
-        return f"Next: {what}, {_in(when, self.now)}."
+        told = [f"{what}, {_in(when, self.now)}" for when, what in self.scheduled[:MOST_DUE]]
+        more = len(self.scheduled) - len(told)
+        return f"Next: {'; then '.join(told)}{f'; and {more} more' if more else ''}."
 
 
 class Explanations(dict[InfoHash, Explanation]):

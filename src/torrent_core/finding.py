@@ -185,9 +185,9 @@ class Finder:
         """When ``tick`` has something to do, and why."""
         return self._deadline
 
-    def due(self, info_hash: InfoHash) -> Deadline | None:
-        """What is done next to find peers of this torrent; None if nothing is."""
-        return self._discovery.due(info_hash)
+    def dues(self, info_hash: InfoHash) -> list[Deadline]:
+        """What is done next to find peers of this torrent, by each means."""
+        return self._discovery.dues(info_hash)
 
     # --- Torrents --------------------------------------------------------------------------
 

@@ -172,7 +172,7 @@ class Session:
         return self._account(self._named(info_hash), now)
 
     def _account(self, torrent: _Member, now: float) -> Explanation:
-        return torrent.explain(now, self._finder.due(torrent.info_hash))
+        return torrent.explain(now, self._finder.dues(torrent.info_hash))
 
     @property
     def is_leaving(self) -> bool:

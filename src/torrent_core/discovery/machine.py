@@ -187,9 +187,11 @@ class Discovery:
         """When ``handle(Tick(), ...)`` is owed at the latest, and why; None if never."""
         return soonest(*(part.next_deadline() for part in self._parts()))
 
-    def due(self, info_hash: InfoHash) -> Deadline | None:
-        """What is done next to find peers of this torrent; None if nothing is."""
-        return soonest(*(part.due(info_hash) for part in self._parts()))
+    def dues(self, info_hash: InfoHash) -> list[Deadline]:
+        """What each part does next to find peers of this torrent; nothing of one that does
+        nothing for it."""
+        dues = (part.due(info_hash) for part in self._parts())
+        return [due for due in dues if due is not None]
 
     # --- Inside ----------------------------------------------------------------------------
 

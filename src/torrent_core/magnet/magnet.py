@@ -7,7 +7,7 @@ are given away, and the one who holds the machine puts a ``Torrent`` in its plac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
@@ -158,11 +158,11 @@ class Magnet:
         """``Torrent.seen_at``."""
         self._finding.seen_at(host, teller)
 
-    def explain(self, now: float, due: Deadline | None = None) -> Explanation:
+    def explain(self, now: float, dues: Iterable[Deadline] = ()) -> Explanation:
         """Why the metadata is not here yet, and what will move it next.
 
-        ``due`` is what others do next to find peers, as in ``Torrent.explain``."""
-        return explain(self._context, self._links, (*self.dialling.scheduled(), due), now)
+        ``dues`` are what others do next to find peers, as in ``Torrent.explain``."""
+        return explain(self._context, self._links, (*self.dialling.scheduled(), *dues), now)
 
     @property
     def is_short_of_peers(self) -> bool:

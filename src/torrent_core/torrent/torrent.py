@@ -7,7 +7,7 @@ this one are its wiring, one concern each.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
@@ -255,12 +255,12 @@ class Torrent:
         Once several agree, nobody is dialled there, and dials are in the order of BEP 40."""
         self._finding.seen_at(host, teller)
 
-    def explain(self, now: float, due: Deadline | None = None) -> Explanation:
+    def explain(self, now: float, dues: Iterable[Deadline] = ()) -> Explanation:
         """Why each missing block is not here yet, and what will move it next.
 
-        ``due`` is what others do next to find peers of this torrent: "announce to URL"."""
-        dues = (*self._dialling.scheduled(), self._exchanging.next_due(), due)
-        return explain(self._context, dues, self._backlog, now)
+        ``dues`` are what others do next to find peers of this torrent: "announce to URL"."""
+        scheduled = (*self._dialling.scheduled(), self._exchanging.next_due(), *dues)
+        return explain(self._context, scheduled, self._backlog, now)
 
     @property
     def is_short_of_peers(self) -> bool:
