@@ -21,13 +21,13 @@ from torrent_core.errors import LocalProtocolError
 from torrent_core.limits import MIN_ANNOUNCE_INTERVAL, STOP_ANNOUNCE_TIMEOUT
 from torrent_core.link import RESERVED_WITH_DHT
 from torrent_core.lsd import GROUP_IPV4, format_announcement
-from torrent_core.metainfo import MagnetLink, parse_torrent
+from torrent_core.metainfo import MagnetLink, Metainfo, parse_torrent
 from torrent_core.session import Session, SessionConfig
 from torrent_core.testing import Disk
 from torrent_core.testing.dht_network import DhtNetwork
 from torrent_core.torrent import TorrentConfig
 from torrent_core.trace import replay
-from torrent_core.types import Address, Family, PeerSource, TorrentState
+from torrent_core.types import Address, CloseReason, Family, PeerSource, TorrentState
 from torrent_core.wire.handshake import Handshake
 from torrent_core.wire.messages import Port, encode
 from tracker_world import good, query
@@ -330,13 +330,19 @@ def test_a_private_torrent_beside_a_public_one_is_nobody_else_s_business() -> No
     assert world.actions(act.SaveNodes)  # with the last public torrent, the DHT is left
 
 
-def test_a_magnet_that_turns_out_private_is_its_tracker_s_alone_from_then_on() -> None:
-    world = FindingWorld(discovery(trackers=True, dht=True, local=True))
-    world.trackers[HOST] = lambda fetch: good(peers=[])
+def turned_private(world: FindingWorld) -> Metainfo:
+    """Torrent 0 is private, as its metadata say; returns it."""
     info = {**bencode.decode(world.metas[0].info), b"private": 1}  # type: ignore[dict-item]
     meta = parse_torrent(bencode.encode({"info": info}))
     world.metas[0], world.store[0] = meta, Disk(meta)
     world.disks[meta.info_hash] = world.store[0]
+    return meta
+
+
+def test_a_magnet_that_turns_out_private_is_its_tracker_s_alone_from_then_on() -> None:
+    world = FindingWorld(discovery(trackers=True, dht=True, local=True))
+    world.trackers[HOST] = lambda fetch: good(peers=[])
+    meta = turned_private(world)
     teller = world.make(Teller, 0)
     world.listeners[PEER] = lambda: teller
     world.feed(ev.AddMagnet(MagnetLink(meta.info_hash, trackers=(URL,), peers=(PEER,))))
@@ -349,6 +355,33 @@ def test_a_magnet_that_turns_out_private_is_its_tracker_s_alone_from_then_on() -
     assert world.actions(act.SendDatagram) == []
     assert world.told()[0] == "started"
     assert len(world.told()) > 1
+
+
+def test_who_was_found_elsewhere_is_left_when_a_magnet_turns_out_private() -> None:
+    """BEP 27: but for those who dialled us, and may have us from the tracker."""
+    known, silent, idle, linked = (Address(f"192.0.2.{n}", 7001) for n in range(2, 6))
+    world = FindingWorld(discovery(trackers=True))
+    world.trackers[HOST] = lambda fetch: good(peers=[known])
+    meta = turned_private(world)
+    world.black_holes.update((known, silent))
+    world.listeners[linked] = lambda: world.make(Teller, 0, mute=True)
+    world.listeners[PEER] = lambda: world.make(Teller, 0)
+    world.feed(ev.AddMagnet(MagnetLink(meta.info_hash, trackers=(URL,))))
+    world.feed(ev.PeersFound(meta.info_hash, PeerSource.DHT, (silent, idle, linked)))
+    visitor = world.join(Teller, 0, host="192.0.2.9", mute=True)
+    world.run(seconds=1)
+    dialled = {dial.address: dial.dial_id for dial in world.actions(act.Dial)}
+    assert set(dialled) == {known, silent, idle, linked}
+    world.feed(ev.AddPeer(meta.info_hash, PEER))
+    assert world.run(lambda: meta.info_hash in world.session.torrents, seconds=1)
+    assert [each.dial_id for each in world.actions(act.CancelDial)] == [dialled[silent]]
+    closes = [(each.reason, each.detail) for each in world.actions(act.Close)]
+    assert closes == [(CloseReason.DROPPED, "the torrent is private")]
+    assert visitor.alive
+    resolved = world.now
+    world.finish(0)
+    world.run(seconds=4000)
+    assert {dial.address for dial in world.actions(act.Dial, resolved)} <= {known, PEER}
 
 
 # --- The contract --------------------------------------------------------------------------

@@ -33,6 +33,7 @@ LIMIT = 12
 HOSTS = ["11.0.0.1", "11.0.0.2", "127.0.0.1"]
 PEERS = [Address(host, port) for host in HOSTS for port in range(1, 11)]
 EVERYBODY = list(PeerSource)
+KEPT = (PeerSource.NAMED, PeerSource.TRACKER)
 
 
 def peers(count: int, start: int = 0) -> list[Address]:
@@ -61,6 +62,8 @@ class BookMachine(RuleBasedStateMachine):
         self.named: set[Address] = set()
         self.shunned: set[Address] = set()
         self.ours: set[Address] = set()
+        self.left: set[Address] = set()
+        """Not wanted any longer, while a dial or link is still to end."""
         self.dials: dict[int, Address] = {}
         self.linked: set[Address] = set()
         self.failures: dict[Address, int] = {}
@@ -86,6 +89,7 @@ class BookMachine(RuleBasedStateMachine):
         self.book.add(address, self.now)
         if address not in self.ours:
             self.shunned.discard(address)
+            self.left.discard(address)
             if address not in self.named:
                 self.failures[address] = 0
             self.named.add(address)
@@ -112,6 +116,15 @@ class BookMachine(RuleBasedStateMachine):
         self.book.turned_out_ours(address)
         self.ours.add(address)
         self.named.discard(address)
+
+    @rule()
+    def keep_some(self) -> None:
+        told = {address: set(self.book.sources(address)) for address in PEERS}
+        gone = {a for a in PEERS if a in self.book and not told[a] & set(KEPT)}
+        under_way = [dial for dial, address in self.dials.items() if address in gone]
+        assert set(under_way) <= set(self.book.keep_only(KEPT))
+        assert not any(address in self.book for address in gone)
+        self.left |= gone & (self.linked | set(self.dials.values()))
 
     @rule(host=st.sampled_from(HOSTS))
     def bar_or_not(self, host: str) -> None:
@@ -147,17 +160,19 @@ class BookMachine(RuleBasedStateMachine):
         dial_id = data.draw(st.sampled_from(sorted(self.dials)))
         address = self.dials.pop(dial_id)
         if works:
-            wanted = address not in self.shunned | self.ours
+            wanted = address not in self.shunned | self.ours | self.left
             assert self.book.opened(dial_id) == (address if wanted else None)
             self.linked.add(address)
         else:
             self.book.failed(dial_id, self.now)
+            self.left.discard(address)
 
     @precondition(lambda self: self.linked)
     @rule(data=st.data(), useful=st.booleans())
     def close(self, data: st.DataObject, useful: bool) -> None:
         address = data.draw(st.sampled_from(sorted(self.linked)))
         self.linked.discard(address)
+        self.left.discard(address)
         self.book.closed(address, self.now, 0.0, useful)
 
     @invariant()
@@ -166,7 +181,7 @@ class BookMachine(RuleBasedStateMachine):
         for address in PEERS:
             assert self.book.is_dialing(address) == (address in self.dials.values())
             assert self.book.is_connected(address) == (address in self.linked)
-            if address in self.shunned | self.ours:
+            if address in self.shunned | self.ours | self.left:
                 assert address not in self.book
             if address in self.named:
                 assert PeerSource.NAMED in self.book.sources(address)
@@ -364,6 +379,25 @@ def test_who_was_dropped_comes_back_by_the_caller_alone() -> None:
         assert book.found(source, [peer], 0.0) == 0
     book.add(peer, 0.0)
     assert book.next_dials(0.0, ROOM) == [(1, peer)]
+
+
+def test_only_those_stay_of_whom_the_right_ones_told() -> None:
+    a, b, c, d, e, f = peers(6)
+    book = book_of(a)
+    book.found(PeerSource.DHT, (a, b, c, d, e), 0.0)
+    book.add(e, 0.0)
+    book.met(f, 0.0)
+    dials = {address: dial_id for dial_id, address in book.next_dials(0.0, 4)}
+    assert set(dials) == {e, a, b, c}
+    assert book.opened(dials[b]) == b
+    assert book.keep_only(KEPT) == [dials[c]]
+    assert [address in book for address in (a, b, c, d, e, f)] == [1, 0, 0, 0, 1, 0]
+    assert len(book) == 5  # a link and a dial have still to end, and a link to us
+    assert book.opened(dials[c]) is None
+    for address in (b, c, f):
+        book.closed(address, 9.0, 9.0, useful=True)
+    assert len(book) == 2
+    assert book.found(PeerSource.TRACKER, (b,), 10.0) == 1
 
 
 def test_those_who_are_shunned_are_bounded() -> None:

@@ -11,7 +11,7 @@ two, even if it is named again at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from ..deadlines import Deadline, Deadlines, soonest
 from ..errors import LocalProtocolError
@@ -113,6 +113,18 @@ class DialBook:
         """
         self._roster.shun(address)
         return self._disown(address)
+
+    def keep_only(self, sources: Container[PeerSource]) -> list[int]:
+        """Forget all of whom none of ``sources`` told, until one does after their end.
+
+        Returns their dials under way, as ``drop`` does."""
+        strangers = [
+            candidate
+            for candidate in self._roster
+            if not any(source in sources for source in candidate.sources)
+        ]
+        dials = [self._disown(stranger.address) for stranger in strangers]
+        return [dial_id for dial_id in dials if dial_id is not None]
 
     def turned_out_ours(self, address: Address) -> None:
         """Who answered there is ourselves: it is never dialled again."""

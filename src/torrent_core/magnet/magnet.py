@@ -292,8 +292,19 @@ class Magnet:
             self._stop(None)
             self._links.flush()
             return
+        if found.private:
+            self._leave_strangers()
         self.metainfo = attrs.evolve(found, trackers=self.trackers)
         context.actions.append(MetadataReceived(context.info_hash, self.metainfo.encode()))
+
+    def _leave_strangers(self) -> None:
+        """Only trackers and the user may have told of peers; who dialled us may know of us
+        from the tracker, too."""
+        self.dialling.turned_private()
+        for link in self._links.active:
+            known = any(address in self.dialling.book for address in link.candidates)
+            if not (known or link.state.incoming):
+                self._close(link, CloseReason.DROPPED, "the torrent is private")
 
     # --- Links -------------------------------------------------------------------------
 

@@ -8,8 +8,11 @@ from ..actions import CancelDial, Dial
 from ..candidates import Bans, DialBook
 from ..deadlines import Deadline
 from ..limits import MAX_STRANGER_LINKS, MIN_LINKS_WANTED
-from ..types import Address
+from ..types import Address, PeerSource
 from .dialled import DialledLink, Dialler
+
+OF_PRIVATE = (PeerSource.NAMED, PeerSource.MAGNET, PeerSource.TRACKER)
+"""Who may tell of peers of a private torrent (BEP 27): its tracker, and its user."""
 
 
 class Dialling:
@@ -50,6 +53,12 @@ class Dialling:
         """Do not dial it again."""
         under_way = self.book.drop(address)
         if under_way is not None:
+            self._cancel(under_way)
+
+    def turned_private(self) -> None:
+        """Its trackers and its user alone may tell of peers (BEP 27): forget all others."""
+        self.stale = True
+        for under_way in self.book.keep_only(OF_PRIVATE):
             self._cancel(under_way)
 
     def review(self, hosts: list[str]) -> None:

@@ -12,10 +12,7 @@ from ..limits import MAX_PEERS_FOUND
 from ..types import Address, PeerSource
 from ..wire.extended import ExtendedHandshake
 from .dialled import DialledLink, Dialler
-from .dialling import Dialling
-
-_OF_PRIVATE = (PeerSource.NAMED, PeerSource.MAGNET, PeerSource.TRACKER)
-"""Who may tell of peers of a private torrent (BEP 27): its tracker, and its user."""
+from .dialling import OF_PRIVATE, Dialling
 
 
 class Finding:
@@ -32,7 +29,7 @@ class Finding:
 
     def learn(self, source: PeerSource, peers: Iterable[Address], detail: str) -> None:
         """Enter peers, and report how many are new."""
-        if self._context.is_private and source not in _OF_PRIVATE:
+        if self._context.is_private and source not in OF_PRIVATE:
             return
         if source is PeerSource.NAMED:
             count = self._name(peers)
