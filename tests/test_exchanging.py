@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from test_pex import is_message
 from test_torrent_finding import hello, join_from, private
 from torrent_core import actions as act
 from torrent_core import events as ev
@@ -279,14 +280,16 @@ def test_messages_of_other_extensions_are_ignored() -> None:
     assert not swarm.actions(act.PeersLearned)
 
 
-@given(st.lists(st.binary(max_size=60), max_size=5))
-def test_nonsense_brings_nothing_and_ends_nothing(payloads: list[bytes]) -> None:
+@given(st.binary(max_size=60) | st.just(b"d5:added6:\1\2\3\4\0\0e"))
+def test_what_is_no_message_ends_the_link_as_in_libtorrent(payload: bytes) -> None:
     swarm = Swarm(check_every=0)
     peer = join_from(swarm, "11.0.0.1", have=[])
-    for payload in payloads:
-        peer.say(wire.Extended(OUR_NUMBER, payload))
+    peer.say(wire.Extended(OUR_NUMBER, payload))
     swarm.run(seconds=1)
-    assert peer.alive
+    assert not swarm.actions(act.PeersLearned)
+    assert peer.alive is is_message(payload)
+    expected = [] if peer.alive else [CloseReason.PROTOCOL_ERROR]
+    assert [close.reason for close in swarm.actions(act.Close)] == expected
 
 
 # --- Private torrents --------------------------------------------------------------------------

@@ -63,6 +63,14 @@ def test_who_tells_all_the_time_is_left() -> None:
     assert fair.closes() == [CloseReason.PROTOCOL_ERROR]
 
 
+def test_who_tells_nonsense_is_left() -> None:
+    fair = Fair()
+    fair.seek()
+    fair.join(Teller, 0, size=0).say(wire.Extended(pex.OUR_ID, b"nonsense"))
+    fair.run(seconds=1.0)
+    assert fair.closes() == [CloseReason.PROTOCOL_ERROR]
+
+
 def test_without_exchange_it_is_neither_offered_nor_listened_to() -> None:
     fair = Fair(config=SessionConfig(torrent=TorrentConfig(exchange_peers=False)))
     fair.seek()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from torrent_core.addresses import is_local
+from torrent_core.errors import WireError
 from torrent_core.limits import (
     MAX_PEX_CONTACTS,
     MAX_PEX_FIRST_CONTACTS,
@@ -91,20 +93,28 @@ def test_whatever_comes_no_more_is_taken_than_the_rules_allow(
     messages: list[tuple[float, bytes]], host: str
 ) -> None:
     receiver = PexReceiver(host)
-    now, read, came = 0.0, [], []
+    now, last, came = 0.0, None, []
     for pause, payload in messages:
         now += pause
-        taken = receiver.receive(payload, now)
         flood = sum(now < when + PEX_INTERVAL for when in came) >= MAX_PEX_MESSAGES
-        assert (taken is None) == flood
-        if taken is None:
+        is_read = last is None or now >= last + PEX_PATIENCE
+        if flood or (is_read and not is_message(payload)):
+            with pytest.raises(WireError):
+                receiver.receive(payload, now)
             return
+        taken = receiver.receive(payload, now)
         came.append(now)
-        if not taken:
-            continue
-        assert len(taken) <= (MAX_PEX_CONTACTS if read else MAX_PEX_FIRST_CONTACTS)
-        assert not read or now >= read[-1] + PEX_PATIENCE
-        read.append(now)
+        limit = MAX_PEX_FIRST_CONTACTS if last is None else MAX_PEX_CONTACTS
+        assert len(taken) <= (limit if is_read else 0)
+        last = now if is_read else last
+
+
+def is_message(payload: bytes) -> bool:
+    try:
+        pex.decode(payload, 1)
+    except WireError:
+        return False
+    return True
 
 
 def test_a_message_a_minute_is_read_for_ever() -> None:
@@ -118,7 +128,8 @@ def test_one_that_comes_too_soon_is_not_read_and_many_of_them_are_a_flood() -> N
     assert receiver.receive(message(*contacts(1)), 0.0)
     for number in range(1, MAX_PEX_MESSAGES):
         assert receiver.receive(message(*contacts(1, 9)), float(number)) == []
-    assert receiver.receive(message(*contacts(1, 9)), 59.9) is None
+    with pytest.raises(WireError, match="more often than once a minute"):
+        receiver.receive(message(*contacts(1, 9)), 59.9)
     assert receiver.receive(message(*contacts(1, 9)), PEX_INTERVAL) == [*contacts(1, 9)]
 
 
@@ -129,10 +140,11 @@ def test_the_first_message_may_be_larger_than_those_that_follow() -> None:
     assert receiver.receive(many, PEX_INTERVAL) == [*contacts(MAX_PEX_CONTACTS)]
 
 
-def test_nonsense_counts_as_a_message_and_brings_nothing() -> None:
+def test_nonsense_is_refused_unless_it_comes_when_nothing_is_read() -> None:
     receiver = PexReceiver(PUBLIC)
-    assert receiver.receive(b"nonsense", 0.0) == []
-    assert receiver.receive(message(*contacts(1)), 1.0) == []
+    with pytest.raises(WireError, match="peer exchange: no value"):
+        receiver.receive(b"nonsense", 0.0)
+    assert receiver.receive(b"nonsense", 1.0) == []
 
 
 def test_local_contacts_are_taken_from_local_peers_alone() -> None:

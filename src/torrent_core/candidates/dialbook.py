@@ -118,12 +118,7 @@ class DialBook:
         """Forget all of whom none of ``sources`` told, until one does after their end.
 
         Returns their dials under way, as ``drop`` does."""
-        strangers = [
-            candidate
-            for candidate in self._roster
-            if not any(source in sources for source in candidate.sources)
-        ]
-        dials = [self._disown(stranger.address) for stranger in strangers]
+        dials = [self._disown(address) for address in self._roster.told_by_none(sources)]
         return [dial_id for dial_id in dials if dial_id is not None]
 
     def turned_out_ours(self, address: Address) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from ..addresses import can_be_dialled, is_local
 from ..limits import (
@@ -118,6 +118,14 @@ class Roster:
         if host not in self._hosts:
             return []
         return [candidate for candidate in self._candidates if candidate.address.host == host]
+
+    def told_by_none(self, sources: Container[PeerSource]) -> list[Address]:
+        """Of whom none of these told; costs a pass over the book."""
+        return [
+            candidate.address
+            for candidate in self._candidates
+            if not any(source in sources for source in candidate.sources)
+        ]
 
     def __iter__(self) -> Iterator[Candidate]:
         return iter(self._candidates)

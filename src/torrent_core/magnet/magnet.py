@@ -409,10 +409,10 @@ class Magnet:
 
     def _exchanged(self, link: EarlyLink, payload: bytes) -> None:
         """BEP 11: the peer tells whom it is linked to."""
-        contacts = link.exchange.receive(payload, self._context.now)
-        if contacts is None:
-            detail = "peer exchange far more often than once a minute"
-            self._close(link, CloseReason.PROTOCOL_ERROR, detail)
+        try:
+            contacts = link.exchange.receive(payload, self._context.now)
+        except WireError as error:
+            self._close(link, CloseReason.PROTOCOL_ERROR, str(error))
             return
         peers = [contact.address for contact in contacts]
         self._finding.learn(PeerSource.EXCHANGE, peers, str(link.state.address))

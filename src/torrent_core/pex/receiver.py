@@ -31,27 +31,24 @@ class PexReceiver:
         self._came: deque[float] = deque(maxlen=MAX_PEX_MESSAGES)
         self._last_read: float | None = None
 
-    def receive(self, payload: Buffer, now: float) -> list[Contact] | None:
+    def receive(self, payload: Buffer, now: float) -> list[Contact]:
         """The contacts that the peer added; none of a message that came too soon after
-        another, or makes no sense.
+        another, which is not read.
 
         Left out are those that cannot be dialled, local ones unless the peer is local
-        itself, and of one public host all but the first.  None says that the peer floods
-        us: MAX_PEX_MESSAGES came before this one within PEX_INTERVAL.
+        itself, and of one public host all but the first.  Raises WireError, for which the
+        link is to be closed as libtorrent does, for what is no message, and where the peer
+        floods us: MAX_PEX_MESSAGES came before this one within PEX_INTERVAL.
         """
         if len(self._came) == MAX_PEX_MESSAGES and now < self._came[0] + PEX_INTERVAL:
-            return None
+            raise WireError("peer exchange far more often than once a minute", "ut_pex")
         self._came.append(now)
         last = self._last_read
         if last is not None and now < last + PEX_PATIENCE:
             return []
         self._last_read = now
         limit = MAX_PEX_FIRST_CONTACTS if last is None else MAX_PEX_CONTACTS
-        try:
-            message = decode(payload, limit)
-        except WireError:
-            return []
-        return list(self._credible(message))
+        return list(self._credible(decode(payload, limit)))
 
     def _credible(self, message: PeerExchange) -> Iterator[Contact]:
         hosts = set()

@@ -11,6 +11,7 @@ import attrs
 
 from ..addresses import is_local, packed
 from ..deadlines import Deadline, soonest
+from ..errors import WireError
 from ..limits import PEX_INTERVAL
 from ..peer.events import ExtensionMessage
 from ..pex import PexReceiver, PexSender
@@ -133,10 +134,10 @@ class Exchanging:
         """BEP 11: the peer tells whom it is linked to."""
         if event.ext_id != OUR_NUMBER or not self._is_on:
             return
-        contacts = self._exchange(link).receiver.receive(event.payload, self._context.now)
-        if contacts is None:
-            detail = "peer exchange far more often than once a minute"
-            self._close(link, CloseReason.PROTOCOL_ERROR, detail)
+        try:
+            contacts = self._exchange(link).receiver.receive(event.payload, self._context.now)
+        except WireError as error:
+            self._close(link, CloseReason.PROTOCOL_ERROR, str(error))
             return
         peers = [contact.address for contact in contacts]
         self._finding.learn(PeerSource.EXCHANGE, peers, str(link.state.address))

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from ..addresses import packed, unpacked
-from ..bencode import Encodable, Value
-from ..bencode import decode as bdecode
+from ..bencode import Encodable, Value, decode_prefix
 from ..bencode import encode as bencode
 from ..errors import BencodeError, WireError
 from ..types import Address, Buffer
@@ -30,11 +29,6 @@ SUPPORTS_UTP = 0x04
 SUPPORTS_HOLEPUNCH = 0x08
 IS_REACHABLE = 0x10
 """The sender dialled it."""
-
-_DEPTH = 2
-"""Levels that the message has; unknown keys may hold a container each."""
-
-_TOKENS = 100
 
 
 @attrs.frozen
@@ -75,10 +69,11 @@ def encode(value: PeerExchange) -> bytes:
 def decode(payload: Buffer, limit: int) -> PeerExchange:
     """What the sender said, at most ``limit`` contacts each added and dropped.
 
-    Flags that are missing are 0.  Raises WireError when it is not a bencoded dictionary.
+    Flags that are missing are 0; what follows the dictionary is not looked at, and unknown
+    keys may hold anything.  Raises WireError when it is not a bencoded dictionary.
     """
     try:
-        fields = bdecode(bytes(payload), strict=False, max_depth=_DEPTH, max_tokens=_TOKENS)
+        fields, _ = decode_prefix(bytes(payload), strict=False)
     except BencodeError as error:
         raise WireError(f"peer exchange: {error.what}", error.where) from error
     if not isinstance(fields, dict):
