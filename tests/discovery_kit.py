@@ -57,7 +57,10 @@ async def web(answer: Answer, host: str = "127.0.0.1") -> AsyncIterator[Web]:
         async with stream:
             head = b""
             while b"\r\n\r\n" not in head:
-                head += await stream.receive()
+                try:
+                    head += await stream.receive()
+                except (anyio.EndOfStream, anyio.BrokenResourceError):
+                    return  # it did not like where it came to
             server.requests.append(head)
             # It may hang up when it has heard enough.
             with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import subprocess
 import sys
 import tracemalloc
 import zlib
 
 import anyio
+import anyio.lowlevel
+import httpcore
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from discovery_kit import Told, response, web
 from torrent_core.actions import CancelFetch, Fetch
+from torrent_core.addresses import is_local, literal
 from torrent_core.events import Fetched, FetchFailed
 from torrent_core.limits import MAX_REDIRECTS
 from torrent_core.types import Family
@@ -23,6 +27,7 @@ from transport_kit import PATIENCE
 from transports.errors import FetchRefused
 from transports.http.body import read_body
 from transports.http.fetcher import HttpFetcher
+from transports.http.way import CONNECTED, Way
 
 LIMIT = 1000
 
@@ -215,6 +220,56 @@ async def test_a_redirection_out_of_http_is_not_followed(target):
     assert len(server.requests) == 1
 
 
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """127.0.0.2 counts as an address of the internet."""
+    monkeypatch.setattr("transports.http.way.is_local", "127.0.0.2".__ne__)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_redirection_from_the_internet_to_a_local_address_is_not_followed(elsewhere, host):
+    async with web(always(response(b"secret"))) as near, Fetching() as fetching:
+        there = redirecting(lambda path: near.url(host=host) if path == "/" else "/")
+        async with web(there, host="127.0.0.2") as far:
+            for path in ("/", "/first/to/itself"):
+                answer = await fetching.get(far.url(path, host="127.0.0.2"))
+                assert isinstance(answer, FetchFailed)
+                assert answer.detail == "redirected from the internet to a local address"
+    assert near.requests == []
+
+
+@pytest.mark.anyio
+async def test_other_redirections_are_followed_to_local_addresses_as_well(elsewhere):
+    async with web(always(response(b"the end")), host="127.0.0.2") as far, Fetching() as fetching:
+        ways = {"/far": far.url(host="127.0.0.2"), "/near": "/end", "/end": None}
+        async with web(redirecting(ways.__getitem__)) as near:
+            for path in ("/far", "/near", "/end"):
+                answer = await fetching.get(near.url(path))
+                assert isinstance(answer, Fetched)
+                assert answer.body == b"the end"
+
+
+class Gone:
+    """A connection that was reset before it was looked at."""
+
+    closed = False
+
+    def get_extra_info(self, name):
+        return None
+
+    async def aclose(self):
+        self.closed = True
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_nobody_knows_where_it_leads_is_not_used():
+    gone = Gone()
+    with pytest.raises(FetchRefused, match="gone"):
+        await Way()(CONNECTED, {"return_value": gone})
+    assert gone.closed
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     "url",
@@ -332,6 +387,111 @@ def test_httpx_is_not_loaded_until_something_is_fetched():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     assert run.stdout.strip() == "False"
+
+
+# --- Whatever a server says -----------------------------------------------------------------
+
+
+class Said(httpcore.AsyncNetworkStream):
+    """A connection on which the server says ``data``, whatever it is asked."""
+
+    def __init__(self, data: bytes, host: str) -> None:
+        self.left = data
+        self.host = host
+
+    async def read(self, max_bytes, timeout=None):
+        data, self.left = self.left[:max_bytes], self.left[max_bytes:]
+        return data
+
+    async def write(self, buffer, timeout=None):
+        pass
+
+    async def aclose(self):
+        pass
+
+    async def start_tls(self, *context, **options):
+        return self
+
+    def get_extra_info(self, info):
+        return (self.host, 80) if info == "server_addr" else None
+
+
+class Everywhere(httpcore.AsyncNetworkBackend):
+    """At every host of the world is the same server."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.hosts: list[str] = []
+
+    async def connect_tcp(self, host, *where, **options):
+        self.hosts.append(host)
+        return Said(self.data, "11.0.0.1" if literal(host) is None else host)
+
+
+CONTEXT = ssl.create_default_context()
+HOSTS = ["11.0.0.1", "127.0.0.1", "10.0.0.1", "name", "[::1]", "[", ""]
+locations = st.builds(
+    "".join,
+    st.lists(
+        st.sampled_from(["http://", "https://", "//", "file:", "udp://", ":", "80", "/", "?", "#"])
+        | st.sampled_from(HOSTS)
+        | st.text(st.characters(codec="latin-1"), max_size=4),
+        max_size=6,
+    ),
+)
+heads = st.builds(
+    "HTTP/1.{} {}{}\r\nLocation: {}\r\n{}".format,
+    st.integers(0, 2),
+    st.sampled_from([200, 204, 300, 301, 302, 303, 304, 307, 308, 404, 101, 99, 1000]),
+    st.sampled_from(["", " OK", " \x00"]),
+    locations,
+    st.sampled_from(
+        [
+            "",
+            "Content-Length: 5\r\n",
+            "Content-Length: -5\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Content-Encoding: gzip\r\n",
+            "Location: /\r\n",
+        ]
+    ),
+).map(lambda head: head.encode("latin-1"))
+
+
+@given(st.binary(max_size=200) | st.builds(b"%b\r\n%b".__mod__, st.tuples(heads, st.binary())))
+@example(b"HTTP/1.1 302 x\r\nLocation: http://127.0.0.1/\r\n\r\n")
+@example(b"HTTP/1.1 302 x\r\nLocation: http://[::1]/\r\n\r\n")
+def test_whatever_a_server_says_there_is_one_answer_after_so_many_steps(data):
+    backend = Everywhere(data)
+
+    class Fetcher(HttpFetcher):
+        def _open(self, local_address):
+            client = super()._open(local_address)
+            client._transport._pool._network_backend = backend
+            return client
+
+    answers: list[Fetched | FetchFailed] = []
+
+    async def run() -> None:
+        fetcher = Fetcher(CONTEXT)
+        fetcher.attach(answers.append)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(fetcher.run)
+            fetcher.fetch(Fetch(1, "http://11.0.0.1/", 50))
+            while not answers:
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+
+    anyio.run(run)
+    [answer] = answers
+    if isinstance(answer, Fetched):
+        assert len(answer.body) <= 50
+    else:
+        assert answer.detail
+        assert len(answer.detail) < 500
+    assert len(backend.hosts) <= MAX_REDIRECTS + 1
+    steps = [is_local(host) for host in backend.hosts]
+    assert True not in steps[:-1]  # where that is so, it ends
 
 
 async def pieces(data: bytes, size: int):

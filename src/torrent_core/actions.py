@@ -69,8 +69,9 @@ class Fetch:
     """GET this http or https URL; answer with ``Fetched`` or ``FetchFailed``.
 
     At most ``limit`` bytes of body, after decompression, and at most MAX_REDIRECTS
-    redirections, each to http or https; more of either is a failure.  ``family``: from an
-    address of this family only (BEP 7: one announce from each); None for any.
+    redirections, each to http or https, and none from a public address to a local one
+    (``addresses.is_local``); anything else is a failure.  ``family``: from an address of this
+    family only (BEP 7: one announce from each); None for any.
     """
 
     fetch_id: int

@@ -23,6 +23,7 @@ from ..errors import FetchRefused
 from ..faces import Feed
 from ..tcp.sockets import describe
 from .body import read_body
+from .way import Way
 
 if TYPE_CHECKING:
     import ssl
@@ -99,7 +100,7 @@ class HttpFetcher:
 
     async def _get(self, action: Fetch) -> Fetched:
         client = await self._client(action.family)
-        request = client.build_request("GET", action.url)
+        request = client.build_request("GET", action.url, extensions={"trace": Way()})
         for _ in range(MAX_REDIRECTS + 1):
             if request.url.scheme not in ("http", "https"):
                 raise FetchRefused(f"not an http or https URL: {str(request.url)[:200]}")
