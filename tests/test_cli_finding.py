@@ -254,10 +254,30 @@ def test_a_tracker_that_is_silent_or_none_fails_in_words(
     silent = tracker.url("silent")
     assert main(["scrape", HASH.hex(), "--tracker", silent, "--timeout", "0.2"]) == 1
     assert capsys.readouterr() == ("", f"error: {silent}: no answer in 0.2 s\n")
-    assert main(["scrape", HASH.hex(), "--tracker", "gopher://x"]) == 1
-    assert capsys.readouterr().err == "error: gopher://x is no tracker\n"
     assert main(["scrape", str(make(shared))]) == 1
     assert capsys.readouterr().err == "error: no tracker is named: say --tracker URL\n"
+
+
+@pytest.mark.parametrize("command", ["announce", "scrape"])
+def test_a_url_of_no_tracker_is_wrong_usage_as_for_create(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, HASH.hex(), "--tracker", "gopher://x"]) == 2
+    assert "'gopher://x' is no http, https or udp URL of a tracker" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["announce", "scrape"])
+def test_what_a_torrent_calls_a_tracker_and_is_none_does_not_keep_others_from_being_asked(
+    command: str, tracker: RealTracker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = "".join(f"&tr={url}" for url in ("gopher://x", tracker.url()))
+    link = f"magnet:?xt=urn:btih:{HASH.hex()}"
+    assert main([command, link + named]) == 0
+    failed, replied = capsys.readouterr().out.splitlines()
+    assert failed == "gopher://x: no http, https or udp URL of a tracker"
+    assert replied.startswith(tracker.url())
+    assert main([command, f"{link}&tr=gopher://x"]) == 1
+    assert capsys.readouterr().err == f"error: {failed}\n"
 
 
 def test_trackers_that_all_fail_are_told_each_and_the_command_fails_in_one_line(

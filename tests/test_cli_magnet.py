@@ -120,6 +120,19 @@ def test_metadata_only_of_a_file_or_of_stdin_needs_no_peer(
     assert main(["get", str(given), "-o", str(target), "--metadata-only", "--force"]) == 1
 
 
+def test_metadata_only_of_a_file_asks_nobody_as_the_help_says(
+    target: Path, tmp_path: Path, capsys: Output
+) -> None:
+    given, trace = tmp_path / "given.torrent", tmp_path / "trace"
+    given.write_bytes(META.encode())
+    options = ["--peer", "127.0.0.1:9", "--no-dht", "--trace", str(trace)]
+    assert main(["get", str(given), "-o", str(target), "--metadata-only", *options]) == 0
+    assert not trace.exists()
+    assert main(["get", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no peer and no tracker is asked: options that concern them have no effect" in said
+
+
 def test_metadata_only_leaves_nothing_to_seed(capsys: Output) -> None:
     assert main(["get", LINK, "--metadata-only", "--seed"]) == 2
     assert "--metadata-only leaves nothing to --seed" in capsys.readouterr().err

@@ -91,6 +91,9 @@ def get(
     An interrupted download goes on where it was when the same command is run again.  When
     nothing moves for five seconds it says why.
 
+    With --metadata-only, and a SOURCE that is not a magnet link, no peer and no tracker is
+    asked: options that concern them have no effect, --trace and --timeout included.
+
     With --json: an object for each event, and a progress object a second; while nothing
     changes, one in five seconds.
     """

@@ -14,6 +14,7 @@ from .options import (
     json_option,
     port_from,
     seconds,
+    tracker,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ HASH_DIGITS = 40
 tracker_option = click.option(
     "--tracker",
     "urls",
+    type=tracker,
     multiple=True,
     metavar="URL",
     help="Ask this tracker, and not those that the torrent names. May be repeated.",
@@ -227,15 +229,11 @@ def _ask_each(
     backend: str,
 ) -> int:
     """Ask all trackers at the same time; OK if one of them answers, else CommandFailed."""
-    from torrent_core.trackers import parse_url
-
     from .runner import run_async
 
-    bad = [url for url in subject.urls if parse_url(url) is None]
-    if bad:
-        raise CommandFailed(f"{bad[0]} is no tracker")
     urls = tuple(dict.fromkeys(subject.urls))
     printer = Printer(as_json, alone=len(urls) == 1)
+    urls = _usable(urls, printer)
 
     async def work() -> int:
         import anyio
@@ -248,6 +246,18 @@ def _ask_each(
         return OK
 
     return run_async(work, backend=backend)
+
+
+def _usable(urls: tuple[str, ...], printer: Printer) -> tuple[str, ...]:
+    """Those that may be trackers; the others, of which a torrent may name any, have failed."""
+    from torrent_core.trackers import parse_url
+
+    usable = tuple(url for url in urls if parse_url(url) is not None)
+    for url in urls:
+        if url not in usable:
+            why = "no http, https or udp URL of a tracker"
+            printer.fail({"event": "failed", "url": url, "message": why}, f"{url}: {why}")
+    return usable
 
 
 def _none_answered(failures: list[str]) -> str:
