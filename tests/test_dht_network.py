@@ -62,6 +62,19 @@ def test_who_announces_in_a_thousand_nodes_is_found_by_another_wherever_it_looks
         assert set(finder.found[TORRENT]) == expected
 
 
+@pytest.mark.long
+def test_a_search_in_ten_thousand_nodes_a_tenth_of_them_dead_ends_soon() -> None:
+    network = settled(count=9000, dead=1000)
+    for number in range(20):
+        announcer, finder = network.worlds[100 * number], network.worlds[8999 - 100 * number]
+        search(announcer, 4000 + number)
+        network.run(seconds=1)
+        seconds, queries = search(finder)
+        assert seconds < 5
+        assert queries <= DHT_QUERIES_A_LOOKUP
+        assert address(announcer, 4000 + number) in finder.found[TORRENT]
+
+
 def test_the_announce_is_kept_by_the_closest_that_live() -> None:
     network = settled()
     search(network.worlds[0], 4000)

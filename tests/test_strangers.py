@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from random import Random
 
 import pytest
@@ -46,6 +48,23 @@ def book_of(*found: Address, source: PeerSource = PeerSource.TRACKER) -> DialBoo
     book = DialBook(Fixed(0.0))
     assert book.found(source, found, 0.0) == len(found)
     return book
+
+
+def test_ten_thousand_peers_that_were_tried_take_less_than_ten_mebibytes() -> None:
+    gc.collect()
+    tracemalloc.start()
+    try:
+        book = DialBook(Random(1), limit=10_000)
+        assert book.found(PeerSource.TRACKER, peers(10_000), 0.0) == 10_000
+        while begun := book.next_dials(0.0, ROOM):
+            for dial_id, _ in begun:
+                book.failed(dial_id, 0.0)
+        gc.collect()
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(book) == 10_000
+    assert used < 10 * 1024 * 1024
 
 
 # --- Properties ----------------------------------------------------------------------------
