@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import attrs
 
 from .child import Child
 from .payload import Payload
+from .ports import free_port
 
 READY_LIMIT = 20.0
 """Seconds a seeder may take to check its files and listen, or a download."""
@@ -104,7 +104,7 @@ class DebianSeeder:
     host = "127.0.0.1"
 
     def __init__(self, recipe: Recipe, payload: Payload, own: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         own.mkdir()
         self._child = Child(recipe.command(payload, own, self.port))
         try:
@@ -116,9 +116,3 @@ class DebianSeeder:
     def stop(self) -> None:
         """End the process, however it is, and give back what it held."""
         self._child.stop()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .child import Child
+from .ports import free_port
 
 PROGRAM = "opentracker"
 READY_LIMIT = 20.0
@@ -38,7 +39,7 @@ class OpenTracker:
         listed = folder / "whitelist"
         listed.write_text("".join(f"{one.hex().upper()}\n" for one in info_hashes))
         listed.chmod(0o644)
-        self.port = _free_port()
+        self.port = free_port()
         own = ["-i", self.host, "-p", str(self.port), "-P", str(self.port)]
         self._child = Child([PROGRAM, *own, "-d", str(folder), "-w", listed.name])
         try:
@@ -72,18 +73,3 @@ class OpenTracker:
                 if time.monotonic() > end:
                     raise
                 pause.wait(0.02)
-
-
-def _free_port() -> int:
-    """A port that is free for both protocols."""
-    while True:
-        with (
-            socket.create_server(("127.0.0.1", 0)) as probe,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
-        ):
-            port: int = probe.getsockname()[1]
-            try:
-                other.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port

@@ -10,6 +10,7 @@ import anyio.to_thread
 import attrs
 import pytest
 
+from torrent_core.limits import STRANGER_REDIAL_BASE
 from torrent_core.metainfo import parse_torrent
 from torrent_core.types import Address, PeerSource
 from tracker_kit import RealTracker
@@ -22,7 +23,8 @@ from .payload import KIB, Payload, single_file
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 TRACKERS = PeerDiscovery(dht=False, lsd=False, pex=False)
-LIMIT = 60.0
+LIMIT = STRANGER_REDIAL_BASE + 30.0
+"""A peer whose first link breaks off is dialled once more within it."""
 
 DHT_ON_LOOPBACK = {
     "enable_dht": True,

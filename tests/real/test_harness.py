@@ -12,6 +12,7 @@ from .child import ChildEnded
 from .debian_peers import DebianSeeder, Recipe
 from .libtorrent_peer import LibtorrentProcess, LibtorrentRefused
 from .payload import KIB, MIB, Payload, multi_file, single_file
+from .ports import FIRST, LAST, _is_free, free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
@@ -82,6 +83,16 @@ async def test_a_debian_seeder_serves_libtorrent(
     leecher = libtorrent.leecher(payload.torrent, tmp_path / "got", host="127.0.1.2")
     await leecher.connect(seeder.host, seeder.port)
     await leecher.wait("seeding", at_least=1)
+
+
+def test_a_port_that_is_found_free_is_given_to_nobody_meanwhile() -> None:
+    port = free_port()
+    assert FIRST <= port < LAST
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert other.getsockname()[1] >= LAST
+    with socket.create_server(("127.0.0.7", port)):
+        assert not _is_free(port)
+    assert _is_free(port)
 
 
 async def test_a_client_that_does_not_seed_fails_with_what_it_said(tmp_path: Path) -> None:
