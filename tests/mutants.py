@@ -490,7 +490,7 @@ MUTANTS = (
         "a private torrent listens to anybody",
         "a private torrent leaks nothing (BEP 27)",
         "torrent_core.torrent.finding",
-        "        if self._context.is_private and source not in _OF_PRIVATE:\n",
+        "        if self._context.is_private and source not in OF_PRIVATE:\n",
         "        if False:\n",
         "test_torrent_finding.py::"
         "test_whatever_is_told_a_private_torrent_listens_to_its_tracker_and_its_user",

@@ -460,7 +460,7 @@ def test_a_search_waits_for_the_way_in() -> None:
     bench.keep(bench.dht.search(TORRENT, None, bench.now))
     assert bench.dht.due(TORRENT) == Deadline(
         bench.now + limits.DHT_BOOTSTRAP_RETRY,
-        "the DHT has not answered yet; it is asked again",
+        "a search in the DHT, which has not answered yet",
     )
     bench.meet(node(1))
     found = bench.reply(node(1), nodes=())

@@ -264,7 +264,7 @@ def test_why_a_torrent_waits_tells_whether_anybody_has_answered() -> None:
     bench.keep(bench.dht.search(TORRENT, None, bench.now))
     due = bench.dht.due(TORRENT)
     assert due is not None
-    assert due.why == "the DHT has not answered yet; it is asked again"
+    assert due.why == "a search in the DHT, which has not answered yet"
     bench.reply(ROUTER, nodes=())
     due = bench.dht.due(TORRENT)
     assert due is not None

@@ -150,7 +150,7 @@ def test_the_account_says_which_tracker_is_asked_when() -> None:
 def test_the_account_says_when_the_dht_is_searched() -> None:
     world, _ = dht_world()
     world.add(0)
-    nobody = "the DHT has not answered yet; it is asked again"
+    nobody = "a search in the DHT, which has not answered yet"
     assert account(world) == MISSING + f"Next: {nobody}, in 1.0 s."
     world.run(seconds=30)
     wanted = re.escape(MISSING) + r"Next: a search in the DHT, in \d+\.\d s\."

@@ -120,7 +120,7 @@ class Searches:
         in_line = [o for o in in_line if o.is_ready] or ([] if self._is_reached() else in_line)
         why = "a search in the DHT"
         if not any(overlay.is_answered for overlay in self._overlays):
-            why = "the DHT has not answered yet; it is asked again"
+            why = "a search in the DHT, which has not answered yet"
         for overlays in (under_way, in_line):
             answer = soonest(*(overlay.next_deadline() for overlay in overlays))
             if answer is not None and answer.when < when:
