@@ -496,6 +496,15 @@ MUTANTS = (
         "test_whatever_is_told_a_private_torrent_listens_to_its_tracker_and_its_user",
     ),
     Mutant(
+        "a magnet that turns out private keeps its strangers",
+        "a private torrent leaks nothing (BEP 27)",
+        "torrent_core.magnet.magnet",
+        "        if found.private:\n",
+        "        if False:\n",
+        "test_finding.py::"
+        "test_who_was_found_elsewhere_is_left_when_a_magnet_turns_out_private",
+    ),
+    Mutant(
         "gossip fills the book for ever",
         "who sends most does not own the book",
         "torrent_core.candidates.eviction",
