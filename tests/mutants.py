@@ -456,7 +456,7 @@ MUTANTS = (
     Mutant(
         "of crossed links each side keeps the first",
         "exactly one link of two machines survives, on both",
-        "torrent_core.torrent.dialled",
+        "torrent_core.torrent.linktable",
         "    if crossed and we_are_greater is not link.state.incoming:\n",
         "    if False:\n",
         "test_crossed_links.py::test_the_link_of_the_greater_peer_id_stays_where_both_dial_at_once",
@@ -464,7 +464,7 @@ MUTANTS = (
     Mutant(
         "a peer is dialled again that is connected by another link",
         "a peer has one link, however many addresses",
-        "torrent_core.torrent.dialled",
+        "torrent_core.torrent.linktable",
         "    first.candidates += link.candidates\n    link.candidates = []\n",
         "",
         "test_crossed_links.py::"
@@ -501,8 +501,7 @@ MUTANTS = (
         "torrent_core.magnet.magnet",
         "        if found.private:\n",
         "        if False:\n",
-        "test_finding.py::"
-        "test_who_was_found_elsewhere_is_left_when_a_magnet_turns_out_private",
+        "test_finding.py::test_who_was_found_elsewhere_is_left_when_a_magnet_turns_out_private",
     ),
     Mutant(
         "gossip fills the book for ever",

@@ -38,9 +38,19 @@ class Context:
         return self.magnet.info_hash
 
     @property
-    def may_dial(self) -> bool:
+    def dht_port(self) -> int | None:
+        """What peers are told of our node of the DHT; None if nothing."""
+        return self.config.dht_port
+
+    @property
+    def is_running(self) -> bool:
         """Whether links are wanted."""
         return self.state is TorrentState.RESOLVING
+
+    @property
+    def may_dial(self) -> bool:
+        """Whether peers are dialled: whenever links are wanted."""
+        return self.is_running
 
     @property
     def is_private(self) -> bool:

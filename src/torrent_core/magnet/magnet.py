@@ -430,7 +430,7 @@ class Magnet:
             case wire.MetadataReject(piece):
                 context.transfer.rejected(ordinal, piece, context.now)
             case wire.MetadataData():
-                link.was_useful = True
+                link.gave_metadata = True
                 context.transfer.received(ordinal, said, context.now)
 
     def _refuse(self, link: EarlyLink, piece: int) -> None:

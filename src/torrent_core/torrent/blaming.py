@@ -66,7 +66,7 @@ class Blaming:
 
     def _who(self, ordinal: int) -> Identity | None:
         """Who was at the other end of that link; None if that is forgotten."""
-        link = self._links.by_ordinal(ordinal)
+        link = self._links.find(ordinal)
         return self._departed.get(ordinal) if link is None else link.identity
 
     def _contributors(self, piece: ActivePiece) -> dict[int, Identity | None]:
@@ -78,7 +78,7 @@ class Blaming:
         """``piece`` did not match its hash: it starts over, and nobody is blamed in vain."""
         context = self._context
         contributors = self._contributors(piece)
-        links = map(self._links.by_ordinal, contributors)
+        links = map(self._links.find, contributors)
         names = tuple(link.id for link in links if link is not None)
         context.actions.append(PieceFailed(context.info_hash, piece.index, names))
         context.wasted += piece.length

@@ -9,7 +9,7 @@ from ..candidates import Bans, DialBook
 from ..deadlines import Deadline
 from ..limits import MAX_STRANGER_LINKS, MIN_LINKS_WANTED
 from ..types import Address, PeerSource
-from .dialled import DialledLink, Dialler
+from .live import LinkContext, LiveLink
 
 OF_PRIVATE = (PeerSource.NAMED, PeerSource.MAGNET, PeerSource.TRACKER)
 """Who may tell of peers of a private torrent (BEP 27): its tracker, and its user."""
@@ -22,7 +22,7 @@ class Dialling:
     torrent.
     """
 
-    def __init__(self, context: Dialler, links: Sized, new_dial_id: Callable[[], int]) -> None:
+    def __init__(self, context: LinkContext, links: Sized, new_dial_id: Callable[[], int]) -> None:
         self._context = context
         self._links = links
         self._new_id = new_dial_id
@@ -38,7 +38,7 @@ class Dialling:
         """Whom it does not dial."""
         return self._context.bans
 
-    def move(self, context: Dialler, links: Sized) -> None:
+    def move(self, context: LinkContext, links: Sized) -> None:
         """Go on for ``context``, which has the same name and the same ``bans``."""
         self._context = context
         self._links = links
@@ -83,7 +83,7 @@ class Dialling:
         self.book.failed(number, self._context.now)
         self._context.budgets.links.give(1)
 
-    def link_lost(self, link: DialledLink) -> None:
+    def link_lost(self, link: LiveLink) -> None:
         """A link is gone: those whose link it was wait for their next dial."""
         self.stale = True
         now, is_seed = self._context.now, self._context.is_seed(link.state)
@@ -92,7 +92,7 @@ class Dialling:
                 self.book.note_seed(address, now)
             self.book.closed(address, now, now - link.opened_at, link.was_useful)
 
-    def is_ourselves(self, link: DialledLink) -> None:
+    def is_ourselves(self, link: LiveLink) -> None:
         """The link leads to ourselves: never dial that address again."""
         for address in link.candidates:
             self.book.turned_out_ours(address)

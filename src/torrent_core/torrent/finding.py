@@ -11,14 +11,14 @@ from ..events import PeersFound
 from ..limits import MAX_PEERS_FOUND
 from ..types import Address, PeerSource
 from ..wire.extended import ExtendedHandshake
-from .dialled import DialledLink, Dialler
 from .dialling import OF_PRIVATE, Dialling
+from .live import LinkContext, LiveLink
 
 
 class Finding:
     """Feeds the book of one torrent."""
 
-    def __init__(self, context: Dialler, dialling: Dialling) -> None:
+    def __init__(self, context: LinkContext, dialling: Dialling) -> None:
         self._context = context
         self._dialling = dialling
         self._external = ExternalAddress()
@@ -47,7 +47,7 @@ class Finding:
             self._dialling.add(address)
         return len(book) - before
 
-    def introduced(self, link: DialledLink, hello: ExtendedHandshake) -> None:
+    def introduced(self, link: LiveLink, hello: ExtendedHandshake) -> None:
         """BEP 10: a peer said where it listens (``p``), and where it sees us (``yourip``)."""
         context, host = self._context, link.state.address.host
         if link.state.incoming and not link.candidates and link.state.listen_port is not None:

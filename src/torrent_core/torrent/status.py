@@ -7,8 +7,8 @@ import attrs
 from ..candidates import DialBook
 from ..types import Address, InfoHash, LinkId, PeerSource, TorrentState, Totals
 from .context import Context
-from .dialled import DialledLink
 from .links import Links, TorrentLink
+from .live import LiveLink
 
 
 @attrs.frozen
@@ -127,7 +127,7 @@ def peer_status(link: TorrentLink, book: DialBook, all_pieces: int, now: float) 
     )
 
 
-def sources_of(link: DialledLink, book: DialBook) -> tuple[PeerSource, ...]:
+def sources_of(link: LiveLink, book: DialBook) -> tuple[PeerSource, ...]:
     """Who told of the peer at the other end."""
     told = {source for address in link.candidates for source in book.sources(address)}
     if link.state.incoming:

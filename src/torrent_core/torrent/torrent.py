@@ -452,11 +452,10 @@ class Torrent:
     # --- What peers say ------------------------------------------------------------------
 
     def _shaken(self, link: TorrentLink, event: peer.HandshakeDone) -> None:
-        peer_id = event.handshake.peer_id
-        if self._links.is_banned(peer_id, link):
+        if self._context.bans.refuses(link.identity):
             self._close(link, CloseReason.BANNED)
             return
-        surplus = self._links.surplus(peer_id, link)
+        surplus = self._links.surplus(link)
         if surplus is not None:
             self._close(surplus, CloseReason.DUPLICATE_PEER)
         if surplus is not link:
