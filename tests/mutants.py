@@ -155,7 +155,7 @@ MUTANTS = (
     Mutant(
         "a sleep of the computer is held against the peers",
         "our absence is held against nobody; scenario 30",
-        "torrent_core.torrent.torrent",
+        "torrent_core.torrent.machine",
         "            self.postpone(late)\n",
         "            late = 0.0\n",
         "test_scenarios_links.py::"
@@ -473,7 +473,7 @@ MUTANTS = (
     Mutant(
         "an address that is ours is dialled for ever",
         "never dialled again",
-        "torrent_core.torrent.torrent",
+        "torrent_core.torrent.machine",
         "            self._dialling.is_ourselves(link)\n",
         "            pass\n",
         "test_crossed_links.py::test_an_address_that_turned_out_to_be_us_is_never_dialled_again",

@@ -5,6 +5,8 @@ The parts know this and each other through it, never the ``Torrent`` that owns t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 from ..actions import Action, StateChanged
@@ -59,6 +61,43 @@ class Context:
     """Payload bytes that were of no use."""
     extensions: dict[bytes, int] = attrs.field(factory=dict)
     """Our own number of each extension that we offer (BEP 10, ``m``); its owner enters it."""
+
+    @classmethod
+    def make(
+        cls,
+        metainfo: Metainfo,
+        *,
+        peer_id: bytes,
+        random: RandomSource,
+        config: TorrentConfig,
+        budgets: Budgets,
+        on_detach: Callable[[int], None],
+    ) -> Context:
+        """That of a torrent of which nothing is here; ``on_detach`` as in
+        ``ActivePieceManager``."""
+        verified = PieceManager(metainfo.geometry, metainfo.piece_hashes)
+        picker = PiecePicker(verified, random)
+        active = ActivePieceManager(
+            metainfo.geometry,
+            config.active,
+            budget=budgets.memory,
+            owner=metainfo.info_hash,
+            on_activated=picker.activated,
+            on_deactivated=picker.deactivated,
+            on_detach=on_detach,
+        )
+        return cls(
+            metainfo=metainfo,
+            config=config,
+            budgets=budgets,
+            peer_id=peer_id,
+            random=random,
+            files=FileMap(metainfo.files, metainfo.geometry),
+            verified=verified,
+            picker=picker,
+            active=active,
+            scheduler=RequestScheduler(picker, active),
+        )
 
     @property
     def info_hash(self) -> InfoHash:
