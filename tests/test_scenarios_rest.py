@@ -29,6 +29,7 @@ from torrent_core.limits import (
     MAX_BUFFERED_BYTES,
 )
 from torrent_core.metainfo import TorrentBuilder
+from torrent_core.testing import assert_accounted
 from torrent_core.torrent import Budgets, Torrent
 from torrent_core.types import Address, BlockInfo, CloseReason, StorageFault
 from torrent_core.wire import messages as wire
@@ -130,6 +131,7 @@ class Crowd:
         event = ev.BytesReceived(number, data) if data else ev.LinkClosed(number)
         with counted_calls() as calls:
             self.feed(event)
+        assert_accounted(self.torrent, 1.0)
         return calls[0]
 
     def costs(self) -> dict[str, int]:
