@@ -8,7 +8,7 @@ from itertools import pairwise
 from torrent_core.geometry import Geometry
 from torrent_core.linkstate import LinkState
 from torrent_core.peer.connection import PeerConnection
-from torrent_core.peer.events import BlocksReceived, PeerEvent
+from torrent_core.peer.events import BlocksReceived, PeerEvent, PiecesGained
 from torrent_core.rates import Rate
 from torrent_core.testing import strategies
 from torrent_core.testing.speech import parse
@@ -94,6 +94,20 @@ def frozen(events: Iterable[PeerEvent]) -> list[object]:
         else:
             kept.append(event)
     return kept
+
+
+def gains_apart(events: Iterable[object]) -> tuple[list[object], int]:
+    """What was told of, and the pieces that were, each of them once: when depends on inputs."""
+    rest: list[object] = []
+    told = 0
+    for event in events:
+        if isinstance(event, PiecesGained):
+            assert event.pieces
+            assert not event.pieces & told
+            told |= event.pieces
+        else:
+            rest.append(event)
+    return rest, told
 
 
 def pieces_of(data: bytes, cuts: Iterable[int]) -> list[bytes]:

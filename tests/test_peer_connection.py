@@ -123,6 +123,58 @@ def test_availability_is_exact_late_and_twice() -> None:
     assert peer.state.pieces == GEOMETRY.all_pieces
 
 
+class Untouched(int):
+    """A set that nobody may look at: of millions of pieces that is dear."""
+
+    def _looked(self, *_: object) -> int:
+        raise AssertionError("a set of pieces was looked at")
+
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _looked  # type: ignore[assignment]
+    __rshift__ = bit_count = __eq__ = _looked  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_haves_of_one_input_are_told_together_at_its_end() -> None:
+    peer = make_peer()
+    events = hear(peer, wire.Have(2), wire.Port(7), wire.Have(0), wire.Unchoke(), wire.Have(2))
+    assert events == [PortReceived(7), Unchoked(), PiecesGained(0b101)]
+    assert hear(peer, wire.Have(2), wire.Have(0)) == []
+
+
+def test_haves_before_a_fault_are_told_before_it() -> None:
+    peer = make_peer()
+    gained, fault = hear(peer, wire.Have(2), wire.Have(0), wire.Have(3))
+    assert gained == PiecesGained(0b101)
+    assert isinstance(fault, Fault)
+
+
+def test_a_flood_of_haves_looks_at_what_the_peer_has_once() -> None:
+    peer = make_peer()
+    events = peer.receive(wire.encode(wire.Have(1)) * 1000 + wire.encode(wire.Port(7)), 0.0)
+    peer.state.pieces = Untouched()
+    assert next(events) == PortReceived(7)
+    peer.state.pieces = 0
+    assert list(events) == [PiecesGained(0b010)]
+
+
+def test_what_was_said_before_looks_at_no_set() -> None:
+    peer = make_peer()
+    again = [wire.HaveAll(), wire.Suggest(1), wire.AllowedFast(2)]
+    assert len(hear(peer, *again)) == 3
+    state = peer.state
+    state.pieces = state.suggested = state.allowed_fast = Untouched()
+    assert hear(peer, *again * 3) == []
+
+
+def test_advice_beyond_all_need_looks_at_no_set() -> None:
+    count = MAX_ALLOWED_FAST + 10
+    peer = make_peer(geometry=Geometry(total_length=count, piece_length=1))
+    for index in range(MAX_ALLOWED_FAST):
+        assert len(hear(peer, wire.Suggest(index), wire.AllowedFast(index))) == 2
+    peer.state.suggested = peer.state.allowed_fast = Untouched()
+    assert hear(peer, wire.Suggest(count - 1), wire.AllowedFast(count - 1)) == []
+
+
 @pytest.mark.parametrize("message", [wire.Have(3), wire.Have(2**32 - 1), wire.Bitfield(b"\x10")])
 def test_pieces_that_do_not_exist_are_a_fault(message: wire.Message) -> None:
     (fault,) = hear(make_peer(), message)

@@ -10,6 +10,7 @@ from peer_kit import (
     any_messages,
     blocks,
     frozen,
+    gains_apart,
     hear,
     honest_messages,
     make_peer,
@@ -38,10 +39,11 @@ def feed(peer: PeerConnection, chunks: list[bytes]) -> list[object]:
     return events
 
 
-def observe(chunks: list[bytes]) -> tuple[list[object], bytes, object]:
-    """All that can be seen of a peer after these inputs."""
+def observe(chunks: list[bytes]) -> tuple[list[object], bytes, tuple[int, ...]]:
+    """All that can be seen of a peer after these inputs, but for when what it has was told."""
     peer = make_peer()
-    events = feed(peer, chunks)
+    events, told = gains_apart(feed(peer, chunks))
+    assert told == peer.state.pieces
     state = peer.state
     seen = (state.pieces, state.peer_choking, state.peer_interested, state.down.total)
     return events, peer.drain(0.0), seen
@@ -93,9 +95,10 @@ def test_what_came_before_a_fault_is_delivered_first(
     messages: list[wire.Message], bad: wire.Message, where: list[int]
 ) -> None:
     before = b"".join(map(wire.encode, messages))
-    expected, _, _ = observe([before])
-    events, _, _ = observe(pieces_of(before + wire.encode(bad), where))
+    expected, _, (pieces, *_) = observe([before])
+    events, _, (more, *_) = observe(pieces_of(before + wire.encode(bad), where))
     assert events[: len(expected)] == expected
+    assert more & pieces == pieces
 
 
 @given(st.lists(blocks | honest_messages, max_size=10), cuts)

@@ -1,8 +1,8 @@
 """What a connection tells the torrent, one value per thing that happened.
 
 ``receive`` yields these in wire order, each before the next message is looked at; only blocks
-that follow one upon the other come together.  Buffers inside them are valid until the
-iteration is resumed.
+that follow one upon the other come together, and what all HAVEs of an input say at its end.
+Buffers inside them are valid until the iteration is resumed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class BlocksReceived:
 class PiecesGained:
     """The peer has these pieces (a bit set) that it had not named before.
 
-    BEP 3, have and bitfield; BEP 6, have all.
+    BEP 3, have and bitfield; BEP 6, have all.  What HAVEs say comes at the end of their input.
     """
 
     pieces: int

@@ -20,6 +20,7 @@ from ..linkstate import LinkState
 from ..wire.messages import (
     BITFIELD,
     BODY_LENGTHS,
+    HAVE,
     PIECE,
     PIECE_HEADER,
     PIECE_OVERHEAD,
@@ -28,6 +29,7 @@ from ..wire.messages import (
     max_message_length,
 )
 from .events import Block, BlockSink, BlocksReceived, PeerEvent
+from .haves import Haves
 
 Handler: TypeAlias = Callable[[memoryview], PeerEvent | None]
 """Takes the fields of a message whose length is right; raises WireError for what they say."""
@@ -75,13 +77,15 @@ class _Arriving:
 
 
 class Framer:
-    """Splits the input of one link.  ``handlers`` has one entry for each of the 256 ids."""
+    """Splits the input of one link.  ``handlers`` has one entry for each of the 256 ids, of
+    which those of PIECE and HAVE are not used."""
 
     __slots__ = (
         "_arriving",
         "_bounds",
         "_geometry",
         "_handlers",
+        "_haves",
         "_limit",
         "_sink",
         "_state",
@@ -94,40 +98,54 @@ class Framer:
         self._state = state
         self._geometry = geometry
         self._sink = sink
-        self._handlers = handlers
+        self._haves = Haves(state, geometry)
+        self._handlers = [*handlers]
+        self._handlers[HAVE] = self._haves.add
         self._limit = max_message_length(geometry.piece_count)
         self._bounds = _bounds(geometry)
         self._tail = bytearray()
         self._arriving: _Arriving | None = None
 
     def split(self, data: memoryview, now: float) -> Iterator[PeerEvent]:
-        """What the messages that end in ``data`` mean, one after the other.
+        """What the messages that end in ``data`` mean, one after the other, but for HAVEs: they
+        are told of together, at the end.
 
         Raises WireError at the first that breaks the protocol, after all that came before it.
         """
         at, end = 0, len(data)
         blocks: list[Block] = []
-        if self._arriving is not None:
-            at = self._continue_block(self._arriving, data, blocks, now)
-        elif self._tail:
-            at, event = self._resume(data, now)
-            if event is not None:
-                yield event
-        while at < end:
-            at = self._whole_blocks(data, at, blocks, now)
-            if blocks:
-                yield BlocksReceived(blocks)
-                blocks = []
-            ready = at + self._need(data[at : at + _WITH_ID])
-            if ready > end:
-                break
-            taken, event = self._act(data[at:ready], data[ready:], now)
-            at = ready + taken
-            if event is not None:
-                yield event
+        try:
+            if self._arriving is not None:
+                at = self._continue_block(self._arriving, data, blocks, now)
+            elif self._tail:
+                at, event = self._resume(data, now)
+                if event is not None:
+                    yield event
+            while at < end:
+                at = self._whole_blocks(data, at, blocks, now)
+                if blocks:
+                    yield BlocksReceived(blocks)
+                    blocks = []
+                ready = at + self._need(data[at : at + _WITH_ID])
+                if ready > end:
+                    break
+                taken, event = self._act(data[at:ready], data[ready:], now)
+                at = ready + taken
+                if event is not None:
+                    yield event
+        except WireError:
+            yield from self._told()
+            raise
         if blocks:
             yield BlocksReceived(blocks)
         self._tail += data[at:]
+        if self._haves.indices:
+            yield from self._told()
+
+    def _told(self) -> Iterator[PeerEvent]:
+        gained = self._haves.told()
+        if gained is not None:
+            yield gained
 
     def _whole_blocks(self, data: memoryview, at: int, blocks: list[Block], now: float) -> int:
         """Take the whole blocks that lie at ``at``, one upon the other; returns where they end.
