@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from torrent_core.actions import PieceFailed
-from torrent_core.limits import ENDGAME_PATIENCE, REQUEST_TIMEOUT
+from torrent_core.limits import ENDGAME_PATIENCE, LATENESS_UNKNOWN, REQUEST_TIMEOUT
 from torrent_core.pieces import RequestScheduler
 from torrent_core.testing.explore import (
     Bounds,
@@ -54,9 +54,8 @@ def test_a_piece_that_failed_is_taken_over_from_a_silent_peer() -> None:
 
 
 def test_who_was_slow_once_keeps_a_reserved_piece_for_the_longest_patience_at_most() -> None:
-    """Its blocks came after the machine had slept, of which the time until the call that was
-    owed counts; then came a spoiled one, and silence.  The others look for work twice a second
-    meanwhile."""
+    """Its blocks came late, after a pause too short to be known for a sleep; then came a spoiled
+    one, and silence.  The others look for work twice a second meanwhile."""
     slow = (
         Choice(What.OPEN, 0),
         Choice(What.UNCHOKE, 0),
@@ -67,7 +66,16 @@ def test_who_was_slow_once_keeps_a_reserved_piece_for_the_longest_patience_at_mo
         Choice(What.ANSWER, 0),
         Choice(What.CORRUPT, 0),
     )
-    setting = Setting()
+    setting = Setting(waits=(12.0,))
     ending = complete(world_after(setting, slow), Bounds.of(setting))
     assert REQUEST_TIMEOUT < ending.seconds < REQUEST_TIMEOUT + 1.0
     assert ending.steps > REQUEST_TIMEOUT / ENDGAME_PATIENCE
+
+
+def test_a_sleep_does_not_make_its_holder_keep_a_reserved_piece_for_longer() -> None:
+    """The same after a pause that is known for one: it is as if there had been none."""
+    holder = (*SILENT_PAROLE[:2], *SILENT_PAROLE[3:], Choice(What.WAIT, 0))
+    sent = (Choice(What.ANSWER, 0), Choice(What.ANSWER, 0), Choice(What.CORRUPT, 0))
+    setting = Setting()
+    ending = complete(world_after(setting, (*holder, *sent)), Bounds.of(setting))
+    assert ending.seconds < LATENESS_UNKNOWN + 1.0

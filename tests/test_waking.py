@@ -11,13 +11,20 @@ from torrent_core import actions as act
 from torrent_core import events as ev
 from torrent_core.deadlines import Deadline
 from torrent_core.errors import LocalProtocolError
-from torrent_core.limits import HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, LATENESS_UNKNOWN, SLEPT
+from torrent_core.limits import (
+    HANDSHAKE_TIMEOUT,
+    IDLE_TIMEOUT,
+    LATENESS_FLOOR,
+    LATENESS_UNKNOWN,
+    REQUEST_TIMEOUT,
+    SLEPT,
+)
 from torrent_core.torrent.waking import lateness
 from torrent_core.types import CloseReason, ReleaseCause
 from torrent_core.wire import messages as wire
 from world import BLOCK
 from world_peers import Leech, Mute, Peer, Seed
-from world_swarm import Swarm, unchoked
+from world_swarm import Swarm, answer, unchoked
 
 HOUR = 3600.0
 moments = st.floats(0, 1e7)
@@ -51,6 +58,79 @@ def test_after_a_sleep_no_link_is_closed_and_no_request_is_late_that_was_not() -
     woken = swarm.now
     swarm.run(lambda: bool(swarm.actions(act.BlocksReleased)), seconds=60)
     assert swarm.now <= woken + LATENESS_UNKNOWN
+
+
+def delivering(gap: float) -> tuple[Swarm, Peer]:
+    """A link that has delivered now and again, and has more to deliver."""
+    swarm = Swarm(64 * BLOCK, 64 * BLOCK)
+    peer = unchoked(swarm)
+    for _ in range(6):
+        swarm.run(seconds=gap)
+        answer(swarm, peer, 1)
+    assert peer.asked
+    return swarm, peer
+
+
+def patience(swarm: Swarm) -> float:
+    """Seconds of silence after which the one link is late."""
+    (book,) = swarm.torrent._context.active.links.values()
+    return book.gaps.patience(REQUEST_TIMEOUT)
+
+
+def heard_first(swarm: Swarm, peer: Peer) -> None:
+    """Its next block is read before the call that is owed."""
+    assert peer.line is not None
+    block = next(iter(peer.asked))
+    del peer.asked[block]
+    said = wire.Piece(block.piece, block.begin, peer.block(block))
+    swarm.feed(ev.BytesReceived(peer.line.name, wire.encode(said)))
+
+
+@given(
+    gap=st.sampled_from([0.1, 1.0, 2.0]),
+    awake=st.floats(0, 0.5),
+    asleep=st.floats(60.0, HOUR),
+)
+def test_the_gap_in_which_a_machine_slept_says_nothing_of_the_link(
+    gap: float, awake: float, asleep: float
+) -> None:
+    """Up to ten seconds of it, until the call that was owed, would count as its silence."""
+    swarm, peer = delivering(gap)
+    swarm.run(seconds=awake)
+    before = patience(swarm)
+    swarm.now += asleep
+    heard_first(swarm, peer)
+    assert patience(swarm) == before
+    for _ in range(3):  # and the next ones count as ever
+        swarm.run(seconds=gap + 1.0)
+        answer(swarm, peer, 1)
+    assert patience(swarm) > before
+
+
+def test_a_sleep_too_short_to_be_known_for_one_makes_us_patient_and_is_soon_forgotten() -> None:
+    swarm, peer = delivering(0.1)
+    assert patience(swarm) == LATENESS_FLOOR
+    due = swarm.torrent.next_deadline()
+    assert due is not None
+    swarm.now = due.when + SLEPT
+    heard_first(swarm, peer)
+    assert LATENESS_FLOOR < patience(swarm) <= REQUEST_TIMEOUT
+    for _ in range(16):
+        swarm.run(seconds=0.1)
+        answer(swarm, peer, 1)
+    assert patience(swarm) == LATENESS_FLOOR
+
+
+def test_a_link_that_was_asked_for_nothing_before_a_sleep_is_measured_after_it() -> None:
+    swarm = Swarm(2 * BLOCK)
+    peer = swarm.join(Peer)
+    swarm.run(seconds=1.0)
+    swarm.now += HOUR
+    swarm.tick()
+    peer.unchoke()
+    swarm.run(seconds=3.0)
+    answer(swarm, peer, 1)
+    assert patience(swarm) == pytest.approx(3 * 3.0, abs=0.2)  # gap, and four times half of it
 
 
 def test_after_a_sleep_each_link_is_told_that_we_live() -> None:

@@ -38,6 +38,7 @@ class LinkRequests:
         "_last_deadline",
         "_last_rate",
         "_serial",
+        "_sleeps",
         "_slow_start_ends",
         "arrived",
         "claim",
@@ -97,6 +98,7 @@ class LinkRequests:
         self.gone_below = 1
         """No request with a lower serial is out: an answer to this one is in order."""
         self._serial = 0
+        self._sleeps = 0  # that fell into the gap since ``last_progress``
         self._last_deadline = 0.0
         self._last_rate = 0.0
         self._slow_start_ends = now
@@ -137,7 +139,7 @@ class LinkRequests:
     def _deadlines(self, blocks: int, now: float, slack: float) -> list[float]:
         rate = self.state.down.value(now)
         if not self.out:
-            self.last_progress = now
+            self._count_from(now)
             if pipeline_depth(rate) == MIN_PIPELINE:
                 self._slow_start_ends = now + SLOW_START
         # After a long pause a rate is nearly nothing, and would put deadlines off for ever.
@@ -166,9 +168,17 @@ class LinkRequests:
         if self.unsolicited:
             self.unsolicited -= 1
         if now > self.last_progress:
-            self.gaps.add(now - self.last_progress)
-            self.last_progress = now
+            # How long it was silent before we slept, nobody knows: the time until the call that
+            # was owed may be ten seconds of sleep, and would put off by as much what is judged.
+            if not self._sleeps:
+                self.gaps.add(now - self.last_progress)
+            self._count_from(now)
         self.arrived += 1
+
+    def _count_from(self, now: float) -> None:
+        """What passes from now on is the link's own time."""
+        self.last_progress = now
+        self._sleeps = 0
 
     def passed_over(self, answered: RequestInfo) -> RequestInfo | None:
         """The oldest request out, if it is older than the one that was just answered.
@@ -185,7 +195,7 @@ class LinkRequests:
     def snub(self, now: float) -> None:
         """It was silent for too long: one probe at a time until it delivers."""
         self.snubbed = True
-        self.last_progress = now
+        self._count_from(now)
         self.pace(now)
 
     def pace(self, now: float, most: int = MAX_PIPELINE) -> None:
@@ -218,8 +228,12 @@ class LinkRequests:
         return self.last_progress + self.gaps.patience(ceiling)
 
     def postpone(self, seconds: float) -> None:
-        """Time that does not count: it is given to every request, and to the link."""
+        """Time that does not count: it is given to every request, and to the link.
+
+        Of less than none, it is taken back.
+        """
         self.last_progress += seconds
+        self._sleeps += 1 if seconds > 0.0 else -1
         self._last_deadline += seconds
         for info in self.out.values():
             info.deadline += seconds
