@@ -17,8 +17,12 @@ from .child import Child
 from .payload import Payload
 from .ports import free_port
 
-READY_LIMIT = 20.0
-"""Seconds a seeder may take to check its files and listen, or a download."""
+READY_LIMIT = 30.0
+"""Seconds a seeder may take to start, check its files and listen."""
+
+GETTING_LIMIT = 15.0 + 10.0 + READY_LIMIT
+"""Seconds a download may take: a datagram that is lost on the way to a tracker is repeated after
+15 s (BEP 15), we choke in rounds of 10 s (BEP 3), and it starts first."""
 
 
 @attrs.frozen
@@ -31,6 +35,8 @@ class Recipe:
     """Part of the line it prints once it has checked the files and listens."""
     command: Callable[[Payload, Path, int], list[str]]
     """From the payload, a folder for its own files, and the port."""
+    limit: float = READY_LIMIT
+    """Seconds until that line."""
 
     @property
     def missing(self) -> str:
@@ -94,7 +100,7 @@ RECIPES = {
 }
 
 
-ARIA2_GETTING = Recipe("aria2c", "aria2", "Download complete:", _aria2_getting)
+ARIA2_GETTING = Recipe("aria2c", "aria2", "Download complete:", _aria2_getting, GETTING_LIMIT)
 """Not a seeder: it downloads into its own folder, is ready when it has all, and ends."""
 
 
@@ -108,7 +114,7 @@ class DebianSeeder:
         own.mkdir()
         self._child = Child(recipe.command(payload, own, self.port))
         try:
-            self._child.wait_line(lambda line: recipe.ready in line, READY_LIMIT)
+            self._child.wait_line(lambda line: recipe.ready in line, recipe.limit)
         except BaseException:
             self.stop()
             raise

@@ -43,7 +43,7 @@ async def test_a_download_stopped_at_30_percent_goes_on_in_a_new_process(
 ) -> None:
     payload = single_file(tmp_path, 8 * MIB, 64 * KIB)
     into = tmp_path / "got"
-    seeder = libtorrent.seeder(payload.torrent, payload.folder, upload_limit=2 * MIB)
+    seeder = libtorrent.seeder(payload.torrent, payload.folder, upload_limit=MIB)
 
     with _get(payload, into, seeder, anyio_backend_name) as first:
         await first.line(lambda line: _report(line)["progress"] >= 0.3, LIMIT)
