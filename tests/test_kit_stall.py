@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,11 @@ def test_a_step_that_has_no_end_is_a_failure(
     machine = f"{__name__}:EndlessMachine"
     assert stall_run.main(["--machine", machine, "--examples", "100", "--steps", "10"]) == 1
     assert "no end after 0.1 s of real time, within one step" in capsys.readouterr().out
+
+
+def test_an_alarm_between_two_steps_breaks_nothing_off() -> None:
+    stall_run._no_end(signal.SIGALRM, sys._getframe())
+    stall_run._no_end(signal.SIGALRM, None)
 
 
 @pytest.mark.parametrize("name", ["no_such_module:X", "torrent_core:X", "nothing", "math:pi", ":"])
