@@ -353,6 +353,22 @@ def test_a_folder_in_the_place_of_a_file_is_one_line(
     assert capsys.readouterr().err == error
 
 
+def test_a_file_in_the_place_of_a_folder_is_one_line(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / "deep" / "er").mkdir(parents=True)
+    (source / "deep" / "er" / "empty.bin").touch()
+    torrent, target = str(tmp_path / "folder.torrent"), tmp_path / "target"
+    assert main(["create", str(source), "-o", torrent]) == 0
+    (target / "source").mkdir(parents=True)
+    (target / "source" / "deep").touch()
+    capsys.readouterr()
+    for force in ([], ["--force"]):
+        assert main(["get", torrent, "-o", str(target), *force]) == 1
+        error = f"error: {target}/source/deep is a file, where the torrent has a folder\n"
+        assert capsys.readouterr().err == error
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_signal_once_all_is_done_does_not_make_it_interrupted(
     source: Path,

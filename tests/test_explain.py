@@ -44,6 +44,15 @@ def test_a_stopped_and_a_checking_torrent_say_so() -> None:
     assert "the files are being checked" in text(swarm)
 
 
+def test_nobody_is_dialled_for_a_torrent_that_is_stopped() -> None:
+    swarm = Swarm()
+    swarm.feed(ev.AddPeer(swarm.name, Address("192.0.2.9", 1)))
+    assert swarm.torrent.explain(swarm.now).scheduled
+    swarm.feed(ev.StopTorrent(swarm.name))
+    swarm.run(seconds=60.0)
+    assert swarm.torrent.explain(swarm.now).scheduled == ()
+
+
 def test_nobody_is_there_and_nothing_is_scheduled() -> None:
     swarm = Swarm()
     assert accounts(swarm) == {Account.NOBODY: 8}

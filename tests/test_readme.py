@@ -69,6 +69,14 @@ def test_the_example_of_a_stall_machine_runs() -> None:
     run_state_machine_as_test(names["OneSlot"], settings=quick)
 
 
+def test_the_example_of_strategies_passes() -> None:
+    names: dict[str, Any] = {"__name__": "strategies_example"}
+    exec(_example("strategies"), names)
+    settings(max_examples=3, database=None, deadline=None)(
+        names["test_whoever_else_is_there_it_arrives"]
+    )()
+
+
 def test_every_command_is_in_the_table_and_nothing_else_is() -> None:
     from transports.cli.app import commands
 

@@ -35,7 +35,19 @@ def test_a_seed_touches_nothing_but_says_so() -> None:
     assert swarm.torrent.state is TorrentState.SEEDING
     assert swarm.actions(act.CreateFiles) == []
     (warned,) = swarm.actions(act.Warned)
-    assert "longer than the torrent says" in warned.text
+    text = "longer than the torrent says, and left so, since nothing is missing: "
+    assert warned.text == text + swarm.meta.files[0].path[-1]
+
+
+def test_of_several_one_is_named_and_the_others_are_counted() -> None:
+    swarm = Swarm(4 * BLOCK, files=[2 * BLOCK, 2 * BLOCK], full=True, start=False)
+    for data in swarm.disk.files:
+        assert data is not None
+        data += b"more"
+    swarm.start()
+    (warned,) = swarm.actions(act.Warned)
+    first, _ = ("/".join(file.path) for file in swarm.meta.files)
+    assert warned.text.endswith(f": {first} and 1 more")
 
 
 def test_a_file_that_is_not_wanted_is_left_as_it_is() -> None:

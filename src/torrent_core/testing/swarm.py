@@ -16,7 +16,7 @@ from .clock import Clock
 from .line import Line, LinkProfile
 from .payload import BLOCK, Payload, describe_torrent
 from .peers import Peer
-from .promises import ImpossibleParameter, expect
+from .promises import ImpossibleParameter, PromiseBroken, expect
 from .sparse import SparseDisk
 from .torrent_world import NEVER_ENDS, TorrentWorld
 
@@ -211,10 +211,14 @@ class SimulatedSwarm:
             return not left
 
         complete = self.run(done, seconds=seconds, steps=steps)
-        late = [] if complete else [world.why_not() for world in left]
-        expect(complete, "not complete after {} s: {}", seconds, late)
-        for world in awaited:
-            world.check_files()
+        try:
+            late = [] if complete else [world.why_not() for world in left]
+            expect(complete, "not complete after {} s: {}", seconds, late)
+            for world in awaited:
+                world.check_files()
+        except PromiseBroken as error:
+            self.clock.tell(error)
+            raise
         return self.now
 
     def timeline(self, last: int = 40) -> str:

@@ -160,9 +160,10 @@ class Checking:
         if context.missing:
             files += self._too_long
         elif self._too_long:
-            first = "/".join(context.metainfo.files[self._too_long[0]].path)
-            text = f"{len(self._too_long)} files are longer than the torrent says: {first}"
-            context.actions.append(Warned(context.info_hash, text))
+            names = ["/".join(context.metainfo.files[index].path) for index in self._too_long]
+            more = f" and {len(names) - 1} more" if names[1:] else ""
+            text = "longer than the torrent says, and left so, since nothing is missing: "
+            context.actions.append(Warned(context.info_hash, f"{text}{names[0]}{more}"))
         if not files:
             self._done()
             return

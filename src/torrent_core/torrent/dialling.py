@@ -133,7 +133,8 @@ class Dialling:
 
     def scheduled(self) -> tuple[Deadline | None, ...]:
         """The next dial, and when the longest of those under way is given up."""
-        return self.book.next_redial(), self.book.next_deadline(room=0)
+        redial = self.book.next_redial() if self._context.may_dial else None
+        return redial, self.book.next_deadline(room=0)
 
     @property
     def is_short(self) -> bool:

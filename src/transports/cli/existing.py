@@ -43,14 +43,24 @@ def claim(metainfo: Metainfo, folder: Path, *, force: bool, quiet: bool) -> None
     download if any piece in it is right.  Raises CommandFailed for one that is not, unless
     ``force``, and OSError for one that cannot be read.
     """
-    for _, path in _places(metainfo, folder):
-        if path.is_dir():
-            raise CommandFailed(f"{path} is a folder, where the torrent has a file")
+    _require_shape(metainfo, folder)
     if not force and not _is_ours(metainfo, folder):
         foreign = foreign_files(metainfo, folder, quiet=quiet)
         if foreign:
             raise CommandFailed(_refusal(foreign))
     _mark(metainfo, folder)
+
+
+def _require_shape(metainfo: Metainfo, folder: Path) -> None:
+    """Folders are where the torrent has some, and files where it has those, or nothing is."""
+    parents: set[Path] = set()
+    for entry, path in _places(metainfo, folder):
+        if path.is_dir():
+            raise CommandFailed(f"{path} is a folder, where the torrent has a file")
+        parents.update(path.parents[: len(entry.path) - 1])
+    for parent in sorted(parents):
+        if parent.exists() and not parent.is_dir():
+            raise CommandFailed(f"{parent} is a file, where the torrent has a folder")
 
 
 def foreign_files(metainfo: Metainfo, folder: Path, *, quiet: bool) -> list[Foreign]:
