@@ -279,6 +279,18 @@ def test_info_reads_stdin(
     assert "name:       payload" in lines_of(capsys)[0]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["info", "-"], ["get", "-"], ["verify", "-", "."], ["announce", "-"], ["dht", "lookup", "-"]],
+)
+def test_a_closed_stdin_is_one_line_and_status_1(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)  # what Python makes of it
+    assert main(arguments) == 1
+    assert lines_of(capsys) == ([], ["error: stdin is closed"])
+
+
 def test_info_shows_dates_and_hides_control_characters(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

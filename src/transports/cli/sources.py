@@ -106,6 +106,8 @@ def _read(source: str) -> bytes:
     from torrent_core.limits import MAX_TORRENT_BYTES
 
     if source == "-":
+        if sys.stdin is None:
+            raise CommandFailed("stdin is closed")
         return sys.stdin.buffer.read(MAX_TORRENT_BYTES + 1)
     if _scheme(source) in WEB_SCHEMES:
         import anyio
