@@ -294,6 +294,14 @@ async def test_a_url_that_cannot_be_fetched_fails_with_a_reason(url):
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_port_where_nobody_listens_refuses_the_connection(host):
+    async with Fetching() as fetching:
+        answer = await fetching.get(f"http://{host}:1/")
+    assert answer == FetchFailed(0, "Connection refused")
+
+
+@pytest.mark.anyio
 async def test_what_one_server_says_in_a_cookie_is_never_sent_back():
     async with web(always(response(b"", "Set-Cookie: id=1"))) as server, Fetching() as fetching:
         await fetching.get(server.url("/1"))

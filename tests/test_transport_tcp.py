@@ -293,6 +293,17 @@ def test_errors_are_told_in_the_words_of_their_first_cause():
     assert sockets.describe(ValueError()) == "ValueError"
 
 
+def test_a_cause_that_is_only_carried_along_is_found_and_one_without_words_is_passed_over():
+    unreachable = OSError("All connection attempts failed")
+    unreachable.__cause__ = OSError(111, "Connect call failed")
+    wrapped = RuntimeError("failed")
+    wrapped.__cause__ = ConnectionError(unreachable)  # as httpcore raises it, from None
+    assert sockets.describe(wrapped) == "Connection refused"
+    silent = RuntimeError("the server went away")
+    silent.__cause__ = ConnectionError(anyio.EndOfStream())
+    assert sockets.describe(silent) == "the server went away"
+
+
 class Sink:
     """A stream that keeps what is sent and says nothing."""
 

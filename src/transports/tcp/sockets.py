@@ -67,13 +67,28 @@ def unmapped(host: str) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """One line for a person: the system's own words for the first cause of ``error``."""
+    """One line for a person: the words of the innermost cause of ``error`` that has any, the
+    system's own where it has a number."""
+    text = ""
     cause: BaseException | None = error
     while cause is not None:
         error = cause
-        cause = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause.__cause__
+        text = _words(error) or text
+        cause = _cause(error)
+    return text or type(error).__name__
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    if isinstance(error, BaseExceptionGroup):
+        return error.exceptions[0]
+    # httpcore raises from None, and carries the cause as its argument.
+    carried = error.args[0] if error.args else None
+    return error.__cause__ or (carried if isinstance(carried, BaseException) else None)
+
+
+def _words(error: BaseException) -> str:
     # Those of name resolution and of TLS have numbers of their own.
     foreign = isinstance(error, socket.gaierror | ssl.SSLError)
     if isinstance(error, OSError) and error.errno and not foreign:
         return os.strerror(error.errno)
-    return str(error) or type(error).__name__
+    return str(error)
