@@ -259,6 +259,24 @@ def test_a_tracker_that_is_silent_or_none_fails_in_words(
 
 
 @pytest.mark.parametrize("command", ["announce", "scrape"])
+def test_a_bare_info_hash_without_a_tracker_is_a_mistake_of_usage(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, HASH.hex()]) == 2
+    help_is = f"(see torrent-core {command} --help)"
+    line = f"error: an info-hash names no tracker: say --tracker URL {help_is}\n"
+    assert capsys.readouterr() == ("", line)
+
+
+def test_a_tracker_on_a_closed_port_refuses_the_connection(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url = "http://127.0.0.1:1/announce"
+    assert main(["announce", HASH.hex(), "--tracker", url]) == 1
+    assert capsys.readouterr() == ("", f"error: {url}: Connection refused\n")
+
+
+@pytest.mark.parametrize("command", ["announce", "scrape"])
 def test_a_url_of_no_tracker_is_wrong_usage_as_for_create(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

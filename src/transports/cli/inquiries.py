@@ -62,7 +62,10 @@ def info_hash_of(text: str) -> bytes | None:
 
 
 def _asked_of_trackers(source: str, urls: tuple[str, ...]) -> Subject:
-    """Raises CommandFailed for a source that is none, and where there is no tracker to ask."""
+    """Raises CommandFailed for a source that is none, and where there is no tracker to ask;
+    click.UsageError where that could not be otherwise."""
+    if info_hash_of(source) is not None and not urls:
+        raise click.UsageError("an info-hash names no tracker: say --tracker URL")
     subject = read_subject(source, urls)
     if not subject.urls:
         raise CommandFailed("no tracker is named: say --tracker URL")
