@@ -86,6 +86,23 @@ def test_durations_read_as_people_expect(seconds: float | None, text: str) -> No
     assert render.duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "less than 0.1 s"),
+        (0.099, "less than 0.1 s"),
+        (0.1, "0.1 s"),
+        (0.233, "0.2 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (10.2, "10 s"),
+        (59.7, "1:00"),
+    ],
+)
+def test_what_is_over_is_told_as_exactly_as_its_rate(seconds: float, text: str) -> None:
+    assert render.elapsed(seconds) == text
+
+
 @given(st.floats(0, 1, exclude_max=True))
 def test_only_what_is_complete_reads_as_a_hundred_percent(fraction: float) -> None:
     assert render.percent(fraction) != "100.0 %"

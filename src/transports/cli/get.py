@@ -337,12 +337,12 @@ class Fetch:
 
 def done_line(path: Path, total: int, fetched: int, took: float) -> str:
     """What a download that is complete has to say: sizes in bytes, ``took`` in seconds."""
-    from .render import duration, rate, size
+    from .render import elapsed, rate, size
 
     if not fetched:
         return f"done: {path}, {size(total)} verified (it was complete already)"
     speed = rate(fetched / max(took, 1e-3))
     return (
         f"done: {path}, {size(total)} verified"
-        f" ({size(fetched)} fetched in {duration(took)}, {speed})"
+        f" ({size(fetched)} fetched in {elapsed(took)}, {speed})"
     )

@@ -72,6 +72,15 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def elapsed(seconds: float) -> str:
+    """The time that something took: ``less than 0.1 s``, ``0.2 s``, and from ten seconds on as
+    ``duration``, but rounded."""
+    if seconds < 0.1:
+        return "less than 0.1 s"
+    tenths = round(seconds, 1)
+    return f"{tenths:.1f} s" if tenths < 10 else duration(round(seconds))
+
+
 def percent(fraction: float) -> str:
     """Cut, not rounded: only what is complete reads ``100.0 %``."""
     return f"{math.floor(fraction * 1000) / 10:.1f} %"
