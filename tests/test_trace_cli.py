@@ -309,7 +309,7 @@ class NoRandom:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
 def test_a_trace_whose_first_bytes_find_no_room_is_not_begun() -> None:
     source: RandomSource = NoRandom()
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
         Recording("/dev/full", SessionSetup(b"-TC0000-ourselves..."), source, lambda error: None)
 
 

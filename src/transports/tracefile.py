@@ -59,8 +59,10 @@ class Recording:
         self._file = TraceFile(path, on_failure)
         try:
             self.recorder = Recorder(setup, random, self._file.write)
-            if self._file.failure is not None:
-                raise self._file.failure
+            failure = self._file.failure
+            if failure is not None:
+                failure.filename = path  # writes do not name it, as opening does
+                raise failure
         except BaseException:
             self._file.close()
             raise
