@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transports.cli.options import parse_peer, peer, piece_length, seconds
+from transports.cli.options import moment, parse_peer, peer, piece_length, seconds
 
 
 @given(st.text())
@@ -65,6 +65,14 @@ def test_seconds_are_positive_and_finite(text: str) -> None:
     with pytest.raises(click.BadParameter, match="positive number of seconds"):
         seconds(text)
     assert seconds("2.5") == 2.5
+
+
+@pytest.mark.parametrize("text", ["-1", "-0.001", "nan", "inf", "x", ""])
+def test_a_moment_may_be_the_first_and_is_finite(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a number of seconds from 0 on"):
+        moment(text)
+    assert moment("0") == 0
+    assert moment("2.5") == 2.5
 
 
 @pytest.mark.parametrize("text", ["0", "16383", "8192", "49152", str(2**30), "-16384", "16K", ""])

@@ -75,6 +75,15 @@ def test_until_stops_on_the_way(trace: Path, capsys: pytest.CaptureFixture[str])
     assert said["span"] == pytest.approx(0.000001)
 
 
+def test_until_zero_is_the_moment_of_the_first_step(
+    trace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", str(trace), "--until", "0", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["ending"], said["span"]) == ("until", 0)
+    assert said["steps"] > 0
+
+
 def test_replay_explains_what_was_missing_at_that_moment(
     trace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

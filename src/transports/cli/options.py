@@ -52,13 +52,26 @@ def peer(text: str) -> tuple[str, int]:
 
 def seconds(text: str) -> float:
     """A positive, finite number of seconds."""
+    number = _finite(text)
+    if number is None or number <= 0:
+        raise click.BadParameter(f"{text!r} is not a positive number of seconds")
+    return number
+
+
+def moment(text: str) -> float:
+    """Seconds after the first moment, which is one as well."""
+    number = _finite(text)
+    if number is None or number < 0:
+        raise click.BadParameter(f"{text!r} is not a number of seconds from 0 on")
+    return number
+
+
+def _finite(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or number <= 0:
-        raise click.BadParameter(f"{text!r} is not a positive number of seconds")
-    return number
+        return None
+    return number if math.isfinite(number) else None
 
 
 def piece_length(text: str) -> int:

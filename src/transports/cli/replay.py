@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .failures import OK, CommandFailed
-from .options import json_option, seconds
+from .options import json_option, moment
 
 if TYPE_CHECKING:
     from torrent_core import Explanations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option(
     "--until",
-    type=seconds,
+    type=moment,
     metavar="T",
     help="Stop T seconds after the first step.  [default: at the end]",
 )
