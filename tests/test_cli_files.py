@@ -82,7 +82,10 @@ def test_a_private_torrent_without_a_tracker_is_made_with_a_warning(
     path = tmp_path / "x.torrent"
     assert main(["create", str(payload), "-o", str(path), "--private"]) == 0
     (line,) = lines_of(capsys)[1]
-    assert line.startswith("warning: a private torrent without --tracker: ")
+    assert line == (
+        "warning: a private torrent without --tracker: its peers must be named by hand,"
+        " since nothing else may find them"
+    )
     assert parse_torrent(path.read_bytes()).private
 
 

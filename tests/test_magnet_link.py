@@ -118,9 +118,9 @@ def test_a_base_32_hash_that_libtorrent_tests_is_read_as_it_reads_it() -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("", "is no magnet link"),
-        ("http://example.com/a.torrent", "is no magnet link"),
-        ("magnet:", "is no magnet link"),
+        ("", "does not begin with magnet:"),
+        ("http://example.com/a.torrent", "does not begin with magnet:"),
+        ("magnet:", "does not begin with magnet:"),
         ("magnet:?", "names no torrent"),
         ("magnet:?dn=foo", "names no torrent"),
         ("magnet:?xt=urn:sha1:" + 32 * "A", "names no torrent"),

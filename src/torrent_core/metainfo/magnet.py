@@ -82,7 +82,7 @@ def parse_magnet(text: str) -> MagnetLink:
         raise InvalidMagnet(f"more than {MAX_MAGNET_LENGTH} characters")
     raw = text.strip().encode("utf-8", "replace")
     if raw[: len(_SCHEME)].lower() != _SCHEME:
-        raise InvalidMagnet("is no magnet link")
+        raise InvalidMagnet("does not begin with magnet:?")
     fields: dict[bytes, list[bytes]] = {}
     for part in raw[len(_SCHEME) :].split(b"&"):
         name, _, value = part.partition(b"=")

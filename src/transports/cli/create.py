@@ -81,8 +81,9 @@ def create(
         raise CommandFailed(f"cannot make a torrent of {path}: {error}") from error
     _warn_of_renamed(payload, [entry.path for entry in metainfo.files])
     if private and not trackers:
-        text = "a private torrent without --tracker: only who is named its peers finds any"
-        click.echo(f"warning: {text}", err=True)
+        what = "a private torrent without --tracker"
+        why = "its peers must be named by hand, since nothing else may find them"
+        click.echo(f"warning: {what}: {why}", err=True)
     write_atomically(output, metainfo.encode())
     click.echo(f"{metainfo.info_hash.hex()}  {output}")
     return OK
