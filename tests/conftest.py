@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,7 +21,7 @@ LONG = os.environ.get("CI_LONG") == "1"
 # Deadlines are off in all of them: a loaded machine is not a failing test.
 _quiet = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=50, **_quiet)
-settings.register_profile("ci", max_examples=50, print_blob=True, **_quiet)
+settings.register_profile("ci", max_examples=50, derandomize=True, **_quiet)
 settings.register_profile(
     "long", max_examples=500, stateful_step_count=100, print_blob=True, **_quiet
 )
@@ -81,14 +83,43 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Schedulin
     return RealInARow(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)  # before ``-m long`` looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked ``long`` unless CI_LONG=1."""
-    if LONG:
-        return
+    """Skip what is marked ``long`` unless CI_LONG=1; mark what goes by the folder."""
     skip = pytest.mark.skip(reason="runs only with CI_LONG=1")
     for item in items:
-        if item.get_closest_marker("long"):
+        if item.path.parent.name == "real":
+            item.add_marker(pytest.mark.uncovered)
+        if _is_on_other_loop(item):
+            item.add_marker(pytest.mark.long)
+        if not LONG and item.get_closest_marker("long"):
             item.add_marker(skip)
+
+
+def _is_on_other_loop(item: pytest.Item) -> bool:
+    """Whether a test among other programs, most of which is waiting, runs in short on the other
+    of the two event loops.  Its name tells which has the turn, so that each has half of them."""
+    name, _, parameters = item.name.partition("[")
+    backend = [word for word in ("asyncio", "trio") if word in parameters]
+    if not backend or item.path.parent.name != "real":
+        return False
+    rest = name + parameters.replace(backend[0], "")
+    return ("asyncio", "trio")[crc32(rest.encode()) % 2] != backend[0]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Run without coverage what is marked so: swarms, for which it makes 0.1 s into 0.4 s, and
+    other programs, of which it sees nothing.  (``no_cover`` of pytest-cov has no effect in the
+    processes of pytest-xdist, where two tracers lie one upon the other.)"""
+    tracer = sys.gettrace()
+    measured = type(tracer).__module__.partition(".")[0] == "coverage"
+    if measured and item.get_closest_marker("uncovered"):
+        sys.settrace(None)
+        yield
+        sys.settrace(tracer)
+    else:
+        yield
 
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])

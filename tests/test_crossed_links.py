@@ -46,6 +46,7 @@ def dialled(world: TorrentWorld) -> set[object]:
 latencies = st.floats(0.001, 3.0)
 
 
+@pytest.mark.uncovered
 @given(latencies, latencies, st.floats(0.0, 6.0), st.booleans(), st.booleans())
 def test_of_crossed_links_exactly_one_survives_on_both_machines(
     there: float, back: float, later: float, ports: bool, greater_first: bool

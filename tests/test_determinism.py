@@ -107,6 +107,7 @@ def fingerprint(seed: int) -> str:
     return sha1(repr(eventful(seed).steps).encode()).hexdigest()
 
 
+@pytest.mark.uncovered
 @settings(max_examples=settings.default.max_examples // 2)
 @given(st.integers(0, 10**6))
 def test_an_eventful_run_completes_and_can_be_replayed(seed: int) -> None:

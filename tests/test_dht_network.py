@@ -46,6 +46,7 @@ def address(world: DhtWorld, port: int) -> Address:
     return Address(world.addresses[Family.IPV4].host, port)
 
 
+@pytest.mark.uncovered
 def test_who_announces_in_a_thousand_nodes_is_found_by_another_wherever_it_looks_from() -> None:
     network = settled()
     announcers = network.worlds[:4]
@@ -88,6 +89,7 @@ def test_the_announce_is_kept_by_the_closest_that_live() -> None:
     assert set(keeping) <= set(nearest[:10])
 
 
+@pytest.mark.uncovered
 def test_it_works_where_a_tenth_of_the_datagrams_is_lost_and_the_rest_takes_its_time() -> None:
     network = settled(latency=0.05, jitter=0.3, loss=0.1)
     search(network.worlds[0], 4000)
@@ -125,6 +127,7 @@ def test_a_fifth_of_liars_spoils_no_search(lie: Lie) -> None:
     assert address(announcer, 4000) in newcomer.found[TORRENT]
 
 
+@pytest.mark.uncovered
 def test_newcomers_find_their_way_in_by_one_router_and_find_each_other() -> None:
     network = DhtNetwork(seed=3)
     router = network.add()
@@ -197,6 +200,7 @@ def test_two_hours_of_a_network_in_which_nodes_come_and_go() -> None:
     )
 
 
+@pytest.mark.uncovered
 def test_after_an_outage_of_an_hour_a_node_is_there_again() -> None:
     network = settled(30, 0)
     world = network.worlds[0]

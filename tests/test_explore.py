@@ -62,6 +62,7 @@ BEGIN = ((), OPEN_BOTH, HALF_WAY, FAILED, SILENT)
 TINY = Setting(links=1, pieces=1, blocks=1)
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize(
     "begin", [*BEGIN, NEARLY], ids=["start", "both", "half way", "failed", "silent", "nearly"]
 )
@@ -95,6 +96,7 @@ def test_pieces_too_long_for_memory_keep_every_promise() -> None:
     assert report.full_depth >= 3
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize(
     "setting",
     [
@@ -129,6 +131,7 @@ def test_the_walk_ends_at_its_limit() -> None:
     assert Explorer(depth=0).run().levels == (1,)
 
 
+@pytest.mark.uncovered
 def test_equal_states_offer_the_same_choices_and_lead_to_equal_states() -> None:
     """The projection is enough: of each two runs it takes for one, all that follows is equal."""
     projector, setting = Projector(), Setting()

@@ -11,10 +11,14 @@ from typing import Any, NamedTuple
 import attrs
 import pytest
 
+from torrent_core.limits import BLOCK_SIZE
 from torrent_core.testing.explore import Choice, Setting, What, choices, take, world_after
 from torrent_core.testing.explore.graph import Canon, View
+from torrent_core.testing.explore.peers import Peer
 from torrent_core.testing.explore.projection import VIEWS, Projector
 from torrent_core.testing.explore.world import Fixed, World
+from torrent_core.types import BlockInfo
+from torrent_core.wire.messages import encode_cancels, encode_requests
 
 LIKELY = {What.ANSWER: 9, What.UNCHOKE: 9, What.STORAGE: 9, What.TICK: 6}
 """How likely each kind of step is, where others are 1: towards runs that get somewhere."""
@@ -189,3 +193,15 @@ def test_what_can_go_on_differently_is_told_apart(
 
 def test_fixed_randomness_is_the_least_there_is() -> None:
     assert (Fixed().getrandbits(32), Fixed().random()) == (0, 0.0)
+
+
+def test_a_peer_owes_no_answer_for_a_cancel_of_what_it_has_answered() -> None:
+    peer, block = Peer(1, False, bytes(20)), BlockInfo(0, 0, BLOCK_SIZE)
+    peer.connect()
+    peer.bitfield(1, 1)
+    peer.unchoke()
+    peer.hear(encode_requests([block]))
+    peer.take(newest=False)
+    peer.hear(encode_cancels([block]))
+    assert not peer.asked
+    assert not peer.owed

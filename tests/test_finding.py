@@ -202,6 +202,7 @@ def test_two_sessions_meet_in_the_dht() -> None:
     assert Address(world.address.host, PORT) in announcer.found[world.hash(0)]
 
 
+@pytest.mark.uncovered
 def test_the_dht_is_entered_with_the_first_torrent_and_its_nodes_saved_after_the_last() -> None:
     world, _ = dht_world()
     world.run(seconds=60)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from finding_kit import HOST, PORT, URL, FindingWorld, discovery
 from test_exchanging import PEX, offered, tell
 from test_finding import WithNode, dht_world
@@ -107,6 +109,7 @@ def sent(world: FindingWorld) -> bytes:
     return b"".join(one.data for one in world.actions(act.Send))
 
 
+@pytest.mark.uncovered
 def test_a_private_torrent_leaks_nothing_to_peers_that_ask_for_it() -> None:
     """BEP 27, asserted on every action that was taken."""
     world = tempted(1)
@@ -118,6 +121,7 @@ def test_a_private_torrent_leaks_nothing_to_peers_that_ask_for_it() -> None:
     assert encode(Port(PORT)) not in sent(world)
 
 
+@pytest.mark.uncovered
 def test_the_same_peers_learn_of_a_public_torrent_by_every_means() -> None:
     world = tempted(0)
     assert {dial.address for dial in world.actions(act.Dial)} >= {PEER, TEMPTED, LOCAL}

@@ -114,6 +114,7 @@ def test_a_download_that_does_not_complete_is_found() -> None:
         run_state_machine_as_test(Hopeless, settings=QUICK)
 
 
+@pytest.mark.uncovered
 def test_files_memories_and_an_eye_of_ones_own() -> None:
     run_state_machine_as_test(NarrowMachine, settings=settings(QUICK, max_examples=40))
     assert NarrowMachine.ends > 10

@@ -48,6 +48,7 @@ HASH = bytes(range(20))
 # --- From the name to the payload --------------------------------------------------------------
 
 
+@pytest.mark.uncovered
 @given(
     st.booleans(),
     st.sampled_from([0, 30, 68, 69, 100, 5000]),

@@ -171,6 +171,7 @@ def test_silent_links_do_not_keep_memory_from_those_that_deliver() -> None:
     assert all(one.blocks_sent == 1 for one in silent)
 
 
+@pytest.mark.uncovered
 def test_silent_links_that_recover_take_their_turns_when_memory_is_short() -> None:
     """None of them may starve the others, or the one that is back would never be asked."""
     swarm, _ = swarm_with(8 * BLOCK, 24 * BLOCK, 2 * BLOCK)
@@ -183,6 +184,7 @@ def test_silent_links_that_recover_take_their_turns_when_memory_is_short() -> No
     swarm.finish(300)
 
 
+@pytest.mark.uncovered
 def test_a_late_block_of_a_piece_that_gave_way_needs_memory_to_spare() -> None:
     swarm, budget = swarm_with(8 * BLOCK, 20 * BLOCK, 2 * BLOCK)
     late = [swarm.join(Sleeper, have=[index], fast=False) for index in range(4)]
@@ -261,6 +263,7 @@ def test_scenario_12_a_piece_of_16_mib_from_one_slow_peer_is_downloaded_once() -
     assert len(swarm.actions(act.WriteBlocks)) == 64
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("memory", [0, BLOCK, 40 * BLOCK])
 def test_a_piece_far_longer_than_memory_still_downloads(memory: int) -> None:
     swarm, budget = swarm_with(memory, 400 * BLOCK + 100, 300 * BLOCK)
@@ -491,6 +494,7 @@ def test_scenario_06_the_network_goes_on_to_the_budget_while_storage_stalls() ->
     assert budget.used == 0
 
 
+@pytest.mark.uncovered
 def test_many_fast_peers_share_the_memory_and_are_all_kept_busy() -> None:
     """A few of them once held all of it with their deep pipelines, and the others idled."""
     swarm = SimulatedSwarm(96 * MIB, MIB // 4, seed=1, check_every=200)

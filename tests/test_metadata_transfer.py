@@ -115,6 +115,7 @@ def test_a_hundred_silent_ones_cannot_either(size: int) -> None:
     assert fair.now < 60.0
 
 
+@pytest.mark.uncovered
 def test_nor_can_a_hundred_that_claim_as_much_as_may_be_and_send_little() -> None:
     fair = Fair(content(FIVE))
     for number in range(100):

@@ -158,6 +158,7 @@ def test_a_peer_that_asks_and_never_reads_is_given_up() -> None:
     assert isinstance(events[0], Fault)
 
 
+@pytest.mark.uncovered
 def test_a_peer_that_reads_may_ask_in_vain_for_ever() -> None:
     peer = make_peer()
     burst = b"".join(wire.encode(asked(BLOCK)) for _ in range(10_000))

@@ -89,6 +89,7 @@ def test_scenario_16_who_sends_too_much_that_nobody_asked_for_is_closed() -> Non
     assert swarm.actions(act.Close)[0].reason is CloseReason.UNSOLICITED_DATA
 
 
+@pytest.mark.uncovered
 def test_scenario_16_a_useful_peer_is_forgiven_what_crossed() -> None:
     """A strange block now and then, over a long life, closes nobody."""
     count = MAX_UNSOLICITED_BLOCKS + 100

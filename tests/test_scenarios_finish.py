@@ -58,6 +58,7 @@ def received_in_vain(swarm: Swarm, peers: list[Peer]) -> int:
     return sum(peer.blocks_sent for peer in peers) * BLOCK - len(swarm.payload)
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("fast_first", [True, False])
 def test_scenario_09_a_fast_peer_among_nine_slow_ones_is_never_short_of_work(
     fast_first: bool,
@@ -85,6 +86,7 @@ def test_scenario_09_a_fast_peer_among_nine_slow_ones_is_never_short_of_work(
     assert received_in_vain(swarm, peers) <= len(swarm.payload) // 50
 
 
+@pytest.mark.uncovered
 def test_scenario_13_a_slow_peer_that_ignores_cancel_beside_a_quick_one() -> None:
     """30 KiB/s and 1 MiB/s, 16 MiB: what is received and not used stays under 5 %."""
     swarm = Swarm(16 * MIB, 256 * KIB)
@@ -125,6 +127,7 @@ def cancelled(actions: list[act.Action], link: str) -> set[BlockInfo]:
     return {BlockInfo(m.index, m.begin, m.length) for m in said}
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("skipped", [False, True])
 @pytest.mark.parametrize("slow_rate", [2.0 * KIB, 10.0 * KIB])
 def test_scenario_14_the_last_blocks_of_a_slow_peer_are_asked_of_a_quick_one(
@@ -165,6 +168,7 @@ def test_scenario_14_pieces_that_are_being_hashed_do_not_put_it_off() -> None:
     assert swarm.now <= 1.1 * bandwidth_bound(swarm, [slow, quick]) + 3.0
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("villain", [Liar, Rejecter, Silent, Trickle])
 def test_scenario_18_the_blocks_of_a_peer_that_does_not_deliver_move_on_in_bounded_time(
     villain: type[Peer],

@@ -250,6 +250,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize(("total", "piece_length", "files"), SHAPES)
 def test_scenario_24_every_odd_shape_of_torrent_completes(
     total: int, piece_length: int, files: list[int] | None
@@ -340,6 +341,7 @@ def completes_though_one_fails(nth: int, blocks: int) -> None:
     assert swarm.seen == set(FAILABLE)
 
 
+@pytest.mark.uncovered
 @given(st.integers(0, 149))
 def test_scenario_29_whichever_action_fails_it_completes_in_the_end(nth: int) -> None:
     """The Nth action of any kind fails: accounts hold, and it completes once failures end."""

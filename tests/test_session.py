@@ -29,6 +29,7 @@ from world_swarm import OURS
 # --- Routing ------------------------------------------------------------------------------------
 
 
+@pytest.mark.uncovered
 @given(st.sampled_from([0, 30, 68, 69, 100, 1400]) | st.integers(500, 20_000))
 def test_links_find_their_torrent_with_the_bytes_behind_the_handshake(chunk: int) -> None:
     party = Party(4 * BLOCK, 6 * BLOCK)
@@ -41,6 +42,7 @@ def test_links_find_their_torrent_with_the_bytes_behind_the_handshake(chunk: int
     }
 
 
+@pytest.mark.uncovered
 def test_a_link_may_come_byte_by_byte() -> None:
     party = Party(BLOCK)
     party.add(0)

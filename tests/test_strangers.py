@@ -50,6 +50,7 @@ def book_of(*found: Address, source: PeerSource = PeerSource.TRACKER) -> DialBoo
     return book
 
 
+@pytest.mark.uncovered
 def test_ten_thousand_peers_that_were_tried_take_less_than_ten_mebibytes() -> None:
     gc.collect()
     tracemalloc.start()
@@ -230,7 +231,7 @@ class BookMachine(RuleBasedStateMachine):
             assert due.why.startswith("dial ")
 
 
-TestBookMachine = BookMachine.TestCase
+TestBookMachine = pytest.mark.uncovered(BookMachine.TestCase)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.none() | st.floats(0, 50)), max_size=60))

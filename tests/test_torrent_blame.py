@@ -535,6 +535,7 @@ def never_blamed(swarm: Swarm, heroes: list[Peer]) -> None:
         assert set(closes(swarm, peer)) <= {CloseReason.BOTH_SEEDS}
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("kind", [Corrupter, OncePerPiece])
 @pytest.mark.parametrize("honest", [1, 2, 5])
 def test_one_corrupter_among_honest_peers_is_banned_after_few_failures(
@@ -709,6 +710,7 @@ def test_a_stop_waits_for_digests_that_are_out_and_for_the_write_after_them() ->
     swarm.finish(60.0)
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize("kind", [Corrupter, OncePerPiece])
 @pytest.mark.parametrize("honest", [1, 2, 5])
 def test_a_corrupter_of_long_pieces_among_honest_peers_is_banned_after_few_failures(
@@ -799,6 +801,7 @@ class Liar(Disk):
             self._late.append((file, offset, bytes(data)))
 
 
+@pytest.mark.uncovered
 @given(
     kinds=st.lists(st.sampled_from([Seed, Corrupter, OncePerPiece, Leaver]), max_size=5),
     blocks=st.sampled_from([2, 5, 8, 12]),
@@ -934,6 +937,7 @@ def enter(swarm: Swarm, plan: dict[str, Any]) -> Peer:
     return peer
 
 
+@pytest.mark.uncovered
 @given(
     plans=st.lists(villain, max_size=7),
     blocks=st.integers(1, 6),

@@ -32,6 +32,7 @@ after every step of such a torrent, and what is shown here is something else."""
 # --- The plain way ------------------------------------------------------------------------------
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize(
     ("total", "piece_length"),
     [
@@ -165,6 +166,7 @@ def test_a_fast_link_is_at_its_depth_after_a_few_round_trips_however_late_it_unc
     assert round_trips <= 7
 
 
+@pytest.mark.uncovered
 @pytest.mark.parametrize(("reqq", "most"), [(1, 1), (5, 5), (0, 9), (-5, 9), (2**32 + 1, 9)])
 def test_the_queue_a_peer_admits_only_lowers_the_depth(reqq: int, most: int) -> None:
     swarm = Swarm(200 * BLOCK)

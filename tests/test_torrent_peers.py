@@ -53,6 +53,7 @@ def test_what_was_asked_of_a_peer_that_leaves_is_asked_of_others_in_the_same_ste
     assert (lost.reason, lost.detail) == (CloseReason.CONNECTION_FAILED, "reset")
 
 
+@pytest.mark.uncovered
 def test_blocks_spread_over_more_pieces_than_any_cap() -> None:
     swarm = Swarm(120 * 2 * BLOCK)
     for index in range(swarm.meta.piece_count):
@@ -214,6 +215,7 @@ def test_all_peers_leave_in_the_middle_and_come_back() -> None:
     assert swarm.torrent.status(swarm.now).wasted <= 2 * BLOCK  # in end-game
 
 
+@pytest.mark.uncovered
 def test_a_large_piece_from_one_slow_peer_is_downloaded_once() -> None:
     swarm = Swarm(16 * 1024 * KIB, 16 * 1024 * KIB)
     seed = swarm.join(Seed, rate=100 * KIB, chunk=8 * KIB)

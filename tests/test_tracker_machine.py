@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect
 from math import inf
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -217,6 +218,7 @@ HostileTrackersTest.settings = settings(stateful_step_count=40)
 # --- Storms ------------------------------------------------------------------------------------
 
 
+@pytest.mark.uncovered
 def test_a_storm_of_torrents_is_spread_and_bounded() -> None:
     """A thousand torrents, added in one instant, at one tracker."""
     world = TrackerWorld()

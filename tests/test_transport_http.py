@@ -466,6 +466,7 @@ heads = st.builds(
 ).map(lambda head: head.encode("latin-1"))
 
 
+@pytest.mark.uncovered
 @given(st.binary(max_size=200) | st.builds(b"%b\r\n%b".__mod__, st.tuples(heads, st.binary())))
 @example(b"HTTP/1.1 302 x\r\nLocation: http://127.0.0.1/\r\n\r\n")
 @example(b"HTTP/1.1 302 x\r\nLocation: http://[::1]/\r\n\r\n")

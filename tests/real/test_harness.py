@@ -73,6 +73,7 @@ async def test_a_payload_that_differs_is_noticed(tmp_path: Path) -> None:
     assert payload.differences(payload.folder) == ["payload/a", "payload/b"]
 
 
+@pytest.mark.long
 async def test_a_debian_seeder_serves_libtorrent(
     libtorrent: LibtorrentProcess,
     debian_seeder: Callable[[Payload], DebianSeeder],

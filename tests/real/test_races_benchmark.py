@@ -62,6 +62,7 @@ def test_ten_seeders_serve_one_client() -> None:
     assert set(found["sides"]) == {"torrent-core on trio"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["download", "seed"])
 @pytest.mark.skipif(shutil.which("aria2c") is None, reason="aria2 is not installed")
 def test_aria2_finds_the_seeds_by_a_tracker_and_serves(way: str) -> None:
