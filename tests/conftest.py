@@ -70,7 +70,7 @@ def nothing_leaves_this_machine() -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
-    """Under ``-n 2``, one test at a time for whoever is free, but ``tests/real`` in one process.
+    """Under ``-n 3``, one test at a time for whoever is free, but ``tests/real`` in one process.
 
     Each of those has other programs running, and limits of time for what they do.
     """
