@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import threading
 from contextlib import asynccontextmanager
@@ -11,11 +12,13 @@ import anyio
 import pytest
 
 from torrent_core.actions import HashPiece, ReadBlocks, SaveResume, StatFiles, Warned, WriteBlocks
-from torrent_core.events import BlocksRead, FilesStated, Written
+from torrent_core.events import BlocksRead, FilesStated, PieceHashed, Written
 from torrent_core.types import Span
 from transport_kit import PATIENCE, NoNetwork, Script, torrent
+from transports.disk import files as files_module
 from transports.disk import resumefile
 from transports.disk import workers as disk_module
+from transports.disk.atonce import LONGEST_AT_ONCE
 from transports.disk.files import TorrentFiles
 from transports.disk.handles import HandleCache
 from transports.disk.resumefile import ResumeFile, replace_file
@@ -164,14 +167,35 @@ async def test_torrents_are_settled_apart_and_forgotten(tmp_path, monkeypatch):
 
 
 @pytest.mark.anyio
-async def test_large_pieces_are_hashed_off_the_event_loop(tmp_path):
-    main = threading.get_ident()
-    seen: list[int] = []
+async def test_large_pieces_are_hashed_off_the_event_loop(tmp_path, monkeypatch):
+    main, hashing = threading.get_ident(), []
+    perform = disk_module.perform
+
+    def watched(files, job):
+        hashing.append(threading.get_ident())
+        return perform(files, job)
+
+    monkeypatch.setattr(disk_module, "perform", watched)
     async with rig(tmp_path) as r:
-        r.script.react = lambda event: seen.append(threading.get_ident()) or ()
-        r.disk.submit(HashPiece(IH, 1, 0, memoryview(bytes(1 << 20)), ()))
+        data = memoryview(bytes(LONGEST_AT_ONCE + 1))
+        r.disk.submit(HashPiece(IH, 1, 0, data, ()))
+        assert not r.script.events
         await r.settle()
-    assert seen == [main]
+    assert [event.job for event in r.script.events] == [1]
+    assert len(hashing) == 1
+    assert hashing != [main]
+
+
+@pytest.mark.anyio
+async def test_a_piece_whose_file_is_open_is_answered_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(files_module, "is_buffered", lambda device: True)
+    async with rig(tmp_path) as r:
+        r.disk.submit(write(1, 0, b"abcde"))
+        await r.settle()
+        span, digest = Span(0, 0, 5), hashlib.sha1(b"12345").digest()
+        r.disk.submit(HashPiece(IH, 2, 0, memoryview(b"12345"), (span,), expected=digest))
+        assert r.script.events == [Written(IH, 1), PieceHashed(IH, 2, digest, written=True)]
+    assert (tmp_path / "a").read_bytes() == b"12345"
 
 
 def a_resume_file(folder) -> ResumeFile:

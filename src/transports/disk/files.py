@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from torrent_core.metainfo import Metainfo
+from torrent_core.types import Span
 
 from .handles import HandleCache
+from .mounts import is_buffered
 
 # O_NONBLOCK means nothing for plain files, and keeps a pipe in their place from blocking.
 _SAFE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -35,6 +37,7 @@ class TorrentFiles:
         self._preallocate = preallocate
         self._lock = threading.Lock()
         self._unsynced: dict[str, None] = {}
+        self._buffered: dict[int, bool] = {}
 
     def path(self, index: int) -> str:
         """Where file ``index`` lies."""
@@ -52,6 +55,13 @@ class TorrentFiles:
     def writing(self, index: int) -> AbstractContextManager[int]:
         """A descriptor to write file ``index``, made with its folders if need be; OSError."""
         return self._handles.use((self._owner, index, True), lambda: self._create(index))
+
+    def is_quick(self, span: Span) -> bool:
+        """Whether a write there only fills memory: the file is open, on such a file system."""
+        index = span.file
+        if self.is_pad(index):
+            return True
+        return self._buffered.get(index, False) and (self._owner, index, True) in self._handles
 
     def close(self) -> None:
         """Close what is open; files are opened again, and so seen afresh, when needed."""
@@ -92,6 +102,7 @@ class TorrentFiles:
             fd = self._open(path, os.O_RDWR | os.O_CREAT)
         try:
             self._mark(os.path.dirname(path))
+            self._buffered[index] = is_buffered(os.fstat(fd).st_dev)
             if self._preallocate:
                 allocate(fd, self.metainfo.files[index].length)
         except BaseException:

@@ -39,6 +39,10 @@ class HandleCache:
     def __len__(self) -> int:
         return len(self._handles)
 
+    def __contains__(self, key: Key) -> bool:
+        """Whether it is open, as far as one can tell who does not hold it."""
+        return key in self._handles
+
     def new_owner(self) -> int:
         """A number nobody else has, to key one torrent's files by."""
         with self._lock:
