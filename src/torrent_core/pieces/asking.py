@@ -143,7 +143,7 @@ class Asking:
     def next_dirty(self) -> LinkRequests | None:
         """The next link to ``fill`` before the step ends, or None."""
         ordinal = next(iter(self._dirty), None)
-        if ordinal is None and (self._blocks_free or self._memory_free):
+        if ordinal is None and (self._blocks_free or self._memory_free) and self._may_take():
             ordinal = self._taker(self._awake)
             if ordinal is None:
                 # Before those that have just lost something, or they would take it back.
@@ -167,6 +167,12 @@ class Asking:
         if ordinal is None and self._memory_free:
             ordinal = self._able(waiting, active.dry | self._picker.candidates)
         return ordinal
+
+    def _may_take(self) -> bool:
+        """Whether any link is there that could take of what came free; else it is forgotten."""
+        if not self._hungry and not (self._roomy and self._active.orphaned):
+            self._blocks_free = self._memory_free = False
+        return self._blocks_free or self._memory_free
 
     def _able(self, waiting: Waiting, pieces: int) -> int | None:
         """A link among those waiting that may be asked for any of these pieces."""

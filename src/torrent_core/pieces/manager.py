@@ -155,16 +155,19 @@ class ActivePieceManager:
         self.break_claims(piece)
         self.disown(piece)
         if piece.writing:
-            piece.stage = Stage.LEAVING
-            self.refresh(piece)
+            self._leave(piece)
         else:
             self._drop(piece)
         return orphans
 
+    def _leave(self, piece: ActivePiece) -> None:
+        before, piece.stage = piece.stage, Stage.LEAVING
+        if before is Stage.DOWNLOADING:  # of any other stage it is in no set
+            self.refresh(piece)
+
     def _drop(self, piece: ActivePiece) -> None:
         self._pieces.remove(piece.index)
-        piece.stage = Stage.LEAVING
-        self.refresh(piece)
+        self._leave(piece)
         for segment in piece.segments:
             self.memory.give(piece, segment)
         self._on_deactivated(piece.index)
@@ -404,5 +407,6 @@ class ActivePieceManager:
         spent = [segment for segment in touched if piece.is_spent(segment)]
         for segment in spent:
             self.memory.give(piece, segment)
-        self.refresh(piece)
+        if piece.stage is Stage.DOWNLOADING:
+            self.refresh(piece)
         return bool(spent)

@@ -70,10 +70,14 @@ class Segments:
     @property
     def segments(self) -> list[int]:
         """The segments that are granted, ascending."""
+        if self.is_whole:
+            return [0] if self._firsts else []
         return [first // self.span for first in indices(self._firsts)]
 
     def segments_of(self, blocks: int) -> list[int]:
         """The segments that have any of these blocks, ascending."""
+        if self.is_whole:
+            return [0] if blocks else []
         found: list[int] = []
         while blocks:
             found.append(lowest(blocks) // self.span)

@@ -41,6 +41,9 @@ class FileMap:
         at = piece * self.geometry.piece_length + begin
         end = at + length
         row = bisect_right(self._starts, at) - 1
+        first = self.files[self._indices[row]]
+        if end <= first.offset + first.length:  # as nearly always
+            return (Span(self._indices[row], at - first.offset, length),) if length else ()
         found = []
         while at < end:
             index = self._indices[row]
