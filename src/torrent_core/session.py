@@ -230,8 +230,7 @@ class Session:
         """The metadata is here: put a torrent in the place of the magnet, and give it all that
         the magnet had."""
         info_hash = magnet.info_hash
-        if self.magnets.remove(info_hash) is None:
-            return []  # it was put away before; its last links are still being closed
+        self.magnets.remove(info_hash)
         priorities = magnet.magnet.priorities(len(metainfo.files))
         torrent = self._make_torrent(metainfo, priorities, magnet.dialling)
         self.torrents.add(info_hash, torrent)
@@ -272,8 +271,9 @@ class Session:
     def _forward(self, torrent: _Member, event: Event) -> list[Action]:
         actions = torrent.handle(event, self._now)
         self._after(torrent)
-        if isinstance(torrent, Magnet) and torrent.metainfo is not None:
-            actions += self._resolved(torrent, torrent.metainfo)
+        magnet = self.magnets.get(torrent.info_hash)  # none that was put away: it is being closed
+        if magnet is torrent and magnet is not None and magnet.metainfo is not None:
+            actions += self._resolved(magnet, magnet.metainfo)
         return actions
 
     def _after(self, torrent: _Member) -> None:

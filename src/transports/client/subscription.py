@@ -67,7 +67,8 @@ class Subscriptions:
     """The streams that somebody still holds."""
 
     def __init__(self) -> None:
-        self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
+        # Not a WeakSet: to walk one costs more than to tell its one member, some times a piece.
+        self._streams: list[weakref.ref[EventStream]] = []
         self._closed = False
 
     def open(self, unhurried: Collection[type[ClientReport]] = ()) -> EventStream:
@@ -75,16 +76,20 @@ class Subscriptions:
         stream = EventStream(unhurried=unhurried)
         if self._closed:
             stream.close()
-        self._streams.add(stream)
+        self._streams.append(weakref.ref(stream, self._streams.remove))
         return stream
 
     def publish(self, report: ClientReport) -> None:
         """Give a report to every stream."""
-        for stream in self._streams:
-            stream.push(report)
+        for held in list(self._streams):  # one may go meanwhile
+            stream = held()
+            if stream is not None:
+                stream.push(report)
 
     def close(self) -> None:
         """End every stream, and those that are opened later at once."""
         self._closed = True
-        for stream in self._streams:
-            stream.close()
+        for held in list(self._streams):  # one may go meanwhile
+            stream = held()
+            if stream is not None:
+                stream.close()
