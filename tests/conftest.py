@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,12 @@ settings.load_profile("long" if LONG else os.environ.get("HYPOTHESIS_PROFILE", "
 os.environ["TORRENT_CORE_NO_DISCOVERY"] = "1"
 """For every command that a test runs, also in processes of their own; tests of discovery say
 otherwise, and name routers and trackers on loopback."""
+
+
+# Whoever runs the tests in the background of a shell without job control has SIGINT ignored, and so
+# would each process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _NotOnLoopback(BaseException):
