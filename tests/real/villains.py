@@ -30,6 +30,8 @@ EXTENDED = b"\0\0\0\0\0\x10\0\x04"
 UNCHOKE, HAVE, BITFIELD, REQUEST, PIECE, HAVE_ALL, EXTENSION = 1, 4, 5, 6, 7, 14, 20
 BLOCK = 16 * KIB
 RANGE = struct.Struct(">III")
+QUIET = 0.3
+"""Seconds in which a peer that has greeted us says all that it has to say."""
 
 GONE = (
     anyio.BrokenResourceError,
@@ -90,6 +92,14 @@ class Line:
             at = index * self.payload.piece_length + begin
             block = spoil(data[at : at + length])
             await self.say(frame(PIECE, RANGE.pack(index, begin, 0)[:8] + block))
+
+    async def stop_reading(self) -> None:
+        """Leave to the kernel what comes from now on.
+
+        A stream that was accepted reads ahead until it has once had to wait for something.
+        """
+        with anyio.move_on_after(QUIET):
+            await self.listen_to_the_end()
 
     async def listen_to_the_end(self) -> None:
         """Read until the other side closes."""
@@ -223,6 +233,7 @@ async def blocks_unasked(line: Line) -> None:
 async def requests_without_reading(line: Line) -> None:
     await line.shake()
     await line.say(frame(HAVE_ALL))
+    await line.stop_reading()
     asked = frame(REQUEST, RANGE.pack(0, 0, BLOCK)) * 4096
     while True:
         await line.say(asked)
