@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shlex
 import signal
@@ -17,6 +18,9 @@ from contestants import HOST
 from laps import RaceError, as_installed
 
 from torrent_core import bencode
+
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+"""Below what systems give to connections, which could take a port before the seed has it."""
 
 
 class Seeding:
@@ -74,11 +78,20 @@ def _discard(pipe: IO[str]) -> None:
 
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now."""
-    held = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.SystemRandom().randrange(FIRST_PORT, LAST_PORT)
+        if port not in ports and _is_free(port):
+            ports.append(port)
     return ports
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def is_listening(port: int) -> bool:
