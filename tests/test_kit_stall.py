@@ -6,7 +6,8 @@ import runpy
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from types import FrameType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -19,10 +20,14 @@ from torrent_core.deadlines import Deadline
 from torrent_core.pieces.scheduler import RequestScheduler
 from torrent_core.testing import PromiseBroken, Stalled, stall_run
 from torrent_core.testing.stall_machine import StallMachine
+from torrent_core.testing.world import World
 from torrent_core.torrent import Torrent
 from torrent_core.trace import TorrentSetup, replay
 from torrent_core.types import CloseReason, RandomSource
 from transports.cli import main as command
+
+pytestmark = pytest.mark.timeout(method="thread")
+"""The command has the process's alarm for itself."""
 
 QUICK = settings(
     max_examples=150,
@@ -208,6 +213,21 @@ def test_a_step_that_has_no_end_is_a_failure(
 def test_an_alarm_between_two_steps_breaks_nothing_off() -> None:
     stall_run._no_end(signal.SIGALRM, sys._getframe())
     stall_run._no_end(signal.SIGALRM, None)
+
+
+@pytest.mark.parametrize("module", ["hypothesis.internal.conjecture", "coverage.collector"])
+def test_an_alarm_within_a_step_lets_those_end_that_watch_it(module: str) -> None:
+    # A lock that coverage held when it was broken off would be held for ever.
+    stall_run._no_end(signal.SIGALRM, _within_a_step(module))
+    with pytest.raises(PromiseBroken, match="no end after"):
+        stall_run._no_end(signal.SIGALRM, _within_a_step("torrent_core.torrent.torrent"))
+
+
+def _within_a_step(module: str) -> FrameType:
+    """A frame of ``module`` in a step, as far as that is looked at."""
+    step = SimpleNamespace(f_code=World.feed.__code__, f_back=None)
+    inner = SimpleNamespace(f_code=None, f_back=step, f_globals={"__name__": module})
+    return cast(FrameType, inner)
 
 
 @pytest.mark.parametrize("name", ["no_such_module:X", "torrent_core:X", "nothing", "math:pi", ":"])

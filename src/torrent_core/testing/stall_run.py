@@ -139,8 +139,13 @@ def _no_end(_signal: int, frame: FrameType | None) -> None:
     module = "" if frame is None else frame.f_globals["__name__"]
     while frame is not None and frame.f_code is not World.feed.__code__:
         frame = frame.f_back
-    if frame is not None and not module.startswith("hypothesis"):  # it watches the collector
+    if frame is not None and not module.startswith(_WATCHERS):
         raise PromiseBroken(f"no end after {PATIENCE:g} s of real time, within one step")
+
+
+_WATCHERS = ("hypothesis", "coverage")
+"""Modules that are called in the midst of others, and have to come to their end: one watches the
+garbage collector, one holds a lock."""
 
 
 def _parser() -> argparse.ArgumentParser:
