@@ -332,3 +332,17 @@ def test_ctrl_c_while_modules_are_loaded_is_one_line_and_status_130() -> None:
 def test_a_signal_to_a_process_that_is_done_does_not_change_its_status() -> None:
     result = run_python(SIGNALLED_WHEN_DONE)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_process_that_ends_is_not_searched_for_garbage() -> None:
+    ended = run_python(
+        """
+import atexit, gc, sys
+atexit.register(lambda: print(gc.get_freeze_count() > 1000))
+from transports.cli import main
+sys.argv = ["torrent-core", "--version"]
+sys.exit(main())
+"""
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[1:] == ["True"]

@@ -11,7 +11,7 @@ import pytest
 from torrent_core.actions import CancelDial, Dial
 from torrent_core.events import DialFailed, Event, LinkOpened, Tick
 from torrent_core.types import Address
-from transport_kit import PATIENCE, NoNetwork
+from transport_kit import PATIENCE, NoNetwork, nowhere
 from transports import Client, PeerUnreachable, TorrentGone
 from transports.client.dials import DialWatch
 from world import BLOCK, make_torrent
@@ -44,7 +44,7 @@ def test_a_dial_that_was_given_up_had_no_answer() -> None:
     told: list[PeerUnreachable] = []
     fed: list[Event] = []
     watch = DialWatch(network, told.append)
-    watch.attach(fed.append)
+    watch.attach(fed.append, nowhere)
     peer = Address("192.0.2.1", 1)
     for dial_id in (1, 2, 3):
         watch.dial(Dial(dial_id, peer))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torrent_core import events as ev
 from torrent_core.actions import Action
 from torrent_core.errors import TraceError
-from torrent_core.events import BlocksRead, Event, LinkClosed
+from torrent_core.events import BlocksRead, LinkClosed
 from torrent_core.limits import MAX_PIECE_LENGTH
 from torrent_core.pieces import ActivePieceConfig
 from torrent_core.session import SessionConfig
@@ -25,7 +25,7 @@ from torrent_core.trace.values import BYTES, METAINFO, PAYLOAD, TEXT, Cursor
 from trace_kit import FIELDS, META, values_of
 from world_swarm import OURS
 
-CLASSES = [*get_args(Event), *get_args(Action)]
+CLASSES = [*EVENTS, *get_args(Action)]
 
 
 def as_it_is(link: Any) -> int:

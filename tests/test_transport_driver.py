@@ -67,6 +67,29 @@ def test_an_event_fed_during_carry_out_waits_for_the_actions_before_it():
     assert script.events == [Tick(), Sent("l", 1), Sent("l", 1)]
 
 
+def test_places_are_asked_of_a_machine_that_has_some_and_has_nothing_else_to_do():
+    place = memoryview(bytearray(3))
+
+    class Placing(Script):
+        def receive_into(self, link, most):
+            assert (link, most) == ("link", 9)
+            return [place]
+
+    while_busy: list[list[memoryview]] = []
+    driver, _ = a_driver(Placing(lambda event: [Send("link", b"x")] if event == Tick() else []))
+    driver._carry[Send] = lambda action: while_busy.append(driver.receive_into("link", 9))
+    assert driver.receive_into("link", 9) == [place]
+    driver.feed(Tick())
+    assert while_busy == [[]]
+    driver.failure = RuntimeError()
+    assert driver.receive_into("link", 9) == []
+
+
+def test_no_places_are_asked_of_a_machine_that_gives_none():
+    driver, _ = a_driver(Script())
+    assert driver.receive_into("link", 9) == []
+
+
 def test_a_command_that_is_not_allowed_raises_and_the_driver_lives():
     def refuse(event):
         if event == STOP:

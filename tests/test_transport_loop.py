@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torrent_core.events import BytesReceived, Sent
-from transport_kit import PATIENCE, kept
+from torrent_core.events import BytesPlaced, BytesReceived, Event, Sent
+from torrent_core.types import LinkId
+from transport_kit import PATIENCE, kept, nowhere
 from transports import watching
+from transports.faces import ReceiveInto
 from transports.tcp import LoopNetwork, TcpNetwork, dialling, loop, make_network
 from transports.tcp.dialling import connect
 from transports.tcp.loop import SENT_AT_ONCE, LoopLink
@@ -25,7 +27,7 @@ def anyio_backend() -> str:
 class Pair:
     """A link, the other end of its connection, and what the link has told."""
 
-    def __init__(self, room: int | None = None) -> None:
+    def __init__(self, room: int | None = None, receive_into: ReceiveInto = nowhere) -> None:
         ours, self.other = socket.socketpair()
         if room is not None:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
@@ -34,7 +36,11 @@ class Pair:
         self.ours = ours
         self.told: list[object] = []
         buffer = memoryview(bytearray(1000))
-        self.link = LoopLink(1, ours, lambda event: self.told.append(kept(event)), buffer)
+
+        def told(event: Event) -> None:
+            self.told.append(kept(event))
+
+        self.link = LoopLink(1, ours, told, receive_into, buffer)
 
     async def read_to_the_end(self) -> bytes:
         parts = []
@@ -143,9 +149,8 @@ async def test_a_link_that_cannot_send_still_delivers_what_came_and_then_ends(mo
     with Pair() as pair:
         pair.other.sendall(b"last words")
         told: list[object] = []
-        link = LoopLink(
-            1, Broken(), lambda event: told.append(kept(event)), memoryview(bytearray(99))
-        )
+        buffer = memoryview(bytearray(99))
+        link = LoopLink(1, Broken(), lambda event: told.append(kept(event)), nowhere, buffer)
         link.send(b"x")
         with anyio.fail_after(PATIENCE):
             await link.run()
@@ -160,10 +165,33 @@ async def test_a_socket_that_has_nothing_after_all_is_no_end():
             raise BlockingIOError
 
     told: list[object] = []
-    link = LoopLink(1, Empty(), told.append, memoryview(bytearray(9)))
+    link = LoopLink(1, Empty(), told.append, nowhere, memoryview(bytearray(9)))
     link._read()
     assert not told
     assert not link._over.is_set()
+
+
+@pytest.mark.anyio
+async def test_bytes_go_where_the_machine_wants_them_once_some_have_come():
+    places = [memoryview(bytearray(3)), memoryview(bytearray(4))]
+    asked: list[tuple[LinkId, int]] = []
+
+    def receive_into(link: LinkId, most: int) -> list[memoryview]:
+        asked.append((link, most))
+        return places
+
+    with Pair(receive_into=receive_into) as pair:
+        for said in (b"hello", b"placed", b"more than that"):
+            pair.other.sendall(said)
+            pair.link._read()
+        assert pair.told == [BytesReceived(1, b"hello"), BytesPlaced(1, 6), BytesPlaced(1, 7)]
+        assert b"".join(places) == b"more th"
+        assert asked == [(1, 10), (1, 12)]  # as much again as the last time
+        pair.link._read()
+        pair.other.close()
+        pair.link._read()
+        assert pair.told[3:] == [BytesPlaced(1, 7)]
+        assert pair.link._over.is_set()
 
 
 @pytest.mark.anyio

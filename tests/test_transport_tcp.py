@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torrent_core.actions import CancelDial, Close, Dial, Send
 from torrent_core.events import BytesReceived, DialFailed, LinkClosed, LinkOpened, Sent
 from torrent_core.types import Address, CloseReason
-from transport_kit import PATIENCE, Script
+from transport_kit import PATIENCE, Script, nowhere
 from transport_kit import node as any_node
 from transports.driver import Driver
 from transports.tcp import LoopNetwork, TcpNetwork, base, loop, sockets
@@ -243,7 +243,7 @@ async def test_an_incoming_connection_that_the_system_refuses_is_waited_out(make
 
     refusing = Refusing()
     network = make([refusing])
-    network.attach(lambda event: script.handle(event, 0.0))
+    network.attach(lambda event: script.handle(event, 0.0), nowhere)
     async with anyio.create_task_group() as tasks:
         await tasks.start(network.run)
         with socket.create_connection(("127.0.0.1", sockets.local_port(listeners))):
@@ -266,7 +266,7 @@ async def test_all_interfaces_are_listened_on_and_ipv4_is_named_as_such(make):
     listeners = await sockets.open_listeners(None, 0)
     network = make(listeners)
     script = Script()
-    network.attach(lambda event: script.handle(event, 0.0))
+    network.attach(lambda event: script.handle(event, 0.0), nowhere)
     async with anyio.create_task_group() as tasks:
         await tasks.start(network.run)
         with socket.create_connection(("127.0.0.1", sockets.local_port(listeners))):

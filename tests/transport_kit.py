@@ -13,6 +13,7 @@ from torrent_core.deadlines import Deadline
 from torrent_core.events import BytesReceived, Event
 from torrent_core.geometry import Geometry
 from torrent_core.metainfo import FileEntry, Metainfo
+from torrent_core.types import LinkId
 from transports.driver import Driver
 from transports.tcp import make_network
 from transports.tcp.base import BaseNetwork
@@ -61,6 +62,11 @@ def kept(event: Event) -> Event:
     return event
 
 
+def nowhere(link: LinkId, most: int) -> list[memoryview]:
+    """A machine that does not care where bytes are read to."""
+    return []
+
+
 class NoDisk:
     """A disk for machines that ask nothing of it."""
 
@@ -78,7 +84,7 @@ class NoNetwork:
         self.asked: list[Action] = []
         self.dial = self.cancel_dial = self.send = self.close = self.asked.append
 
-    def attach(self, feed):
+    def attach(self, feed, receive_into):
         self.feed = feed
 
 

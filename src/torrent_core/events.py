@@ -51,6 +51,15 @@ class BytesReceived:
 
 
 @attrs.frozen
+class BytesPlaced:
+    """``BytesReceived`` of so many bytes that are in the places which ``receive_into`` has just
+    given for the link.  LocalProtocolError if anything else was told in between."""
+
+    link: LinkId
+    count: int
+
+
+@attrs.frozen
 class Sent:
     """So many of the bytes of earlier ``Send`` actions have left."""
 
@@ -273,7 +282,7 @@ class DropPeer:
 DiscoveryEvent: TypeAlias = (
     Fetched | FetchFailed | Resolved | DatagramReceived | MulticastReceived | PeersFound
 )
-LinkEvent: TypeAlias = LinkOpened | DialFailed | BytesReceived | Sent | LinkClosed
+LinkEvent: TypeAlias = LinkOpened | DialFailed | BytesReceived | BytesPlaced | Sent | LinkClosed
 StorageEvent: TypeAlias = (
     PieceHashed | BlocksHashed | Written | BlocksRead | FilesStated | StorageFailed
 )

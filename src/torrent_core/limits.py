@@ -247,6 +247,13 @@ MAX_EXTENDED_MESSAGE = 64 * 1024
 MAX_UNKNOWN_MESSAGES = 256
 """Messages of an unknown id that are ignored, before the link is closed."""
 
+MAX_PLACED_BLOCKS = 64
+"""Blocks for which an adapter is given places at once: 1 MiB, as much as the adapters here read,
+in two buffers each, of which a system takes 1,024 (IOV_MAX, limits.h of Linux)."""
+
+MIN_PLACED_BLOCKS = 4
+"""With fewer than that to come, an input of the usual kind costs less."""
+
 MAX_CLIENT_NAME = 128
 """Characters kept of a peer's ``v`` (BEP 10; lt truncates for display only)."""
 

@@ -13,6 +13,7 @@ from .linkstate import LinkState
 from .peer.connection import PeerConnection
 from .peer.events import BlockSink, Fault, HandshakeDone, PeerEvent
 from .peer.framing import Splitter
+from .peer.landing import Landing
 from .peer.outbox import Outbox
 from .peer.states import Lifecycle, Phase, Signal
 from .peer.uploads import UploadQueue
@@ -125,6 +126,10 @@ class Link:
         if self._peer is not None:
             return self._peer.receive(data, now)
         return self._shake(memoryview(data), now)
+
+    def landing(self, most: int) -> Landing | None:
+        """Places for what comes next; as ``PeerConnection.landing``."""
+        return None if self._peer is None else self._peer.landing(most)
 
     def tick(self, now: float) -> Iterator[PeerEvent]:
         """Do what is due."""

@@ -23,6 +23,7 @@ from .errors import LocalProtocolError, WireError
 from .events import (
     AddMagnet,
     AddTorrent,
+    BytesPlaced,
     BytesReceived,
     DialFailed,
     Event,
@@ -111,6 +112,7 @@ class Session:
         self._handlers: dict[type, Callable[[Any], list[Action]]] = {
             **dict.fromkeys(DISCOVERY_EVENTS, self._heard),
             BytesReceived: self._bytes_received,
+            BytesPlaced: self._bytes_placed,
             Sent: self._sent,
             LinkOpened: self._link_opened,
             LinkClosed: self._link_closed,
@@ -347,6 +349,20 @@ class Session:
             return self._forward(torrent, event)
         pending = self._pending.get(event.link)
         return [] if pending is None else self._peek(pending, event)
+
+    def receive_into(self, link: LinkId, most: int) -> list[memoryview]:
+        """Places for the next bytes of a link; none if what comes is not known.
+
+        As ``Torrent.receive_into``; valid until any other event.
+        """
+        torrent = self._route(link)
+        return torrent.receive_into(link, most) if isinstance(torrent, Torrent) else []
+
+    def _bytes_placed(self, event: BytesPlaced) -> list[Action]:
+        torrent = self._route(event.link)
+        if torrent is None:
+            raise LocalProtocolError(f"no places were given for link {event.link!r}")
+        return self._forward(torrent, event)
 
     def _peek(self, pending: _Pending, event: BytesReceived) -> list[Action]:
         """Route a pending link, if it has said enough."""

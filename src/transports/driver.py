@@ -37,6 +37,7 @@ from torrent_core.actions import (
 )
 from torrent_core.errors import LocalProtocolError
 from torrent_core.events import Command, Event, Tick
+from torrent_core.types import LinkId
 
 from .absent import NoDiscoverer
 from .errors import ClientClosed
@@ -89,7 +90,7 @@ class Driver:
             **dict.fromkeys(STORAGE_ACTIONS, disk.submit),
             **carried_by(discoverer),
         }
-        network.attach(self.feed)
+        network.attach(self.feed, self.receive_into)
         discoverer.attach(self.feed)
         disk.attach(self.feed, self.report)
 
@@ -116,6 +117,15 @@ class Driver:
         self._inbox.append(event)
         if not self._busy:
             self._drain()
+
+    def receive_into(self, link: LinkId, most: int) -> list[memoryview]:
+        """Where the machine would have the next bytes of a link, and be told by ``BytesPlaced``
+        before anything else; none if it does not care."""
+        ask = getattr(self.session, "receive_into", None)
+        if ask is None or self._busy or self.failure is not None:
+            return []
+        places: list[memoryview] = ask(link, most)
+        return places
 
     def command(self, event: Command) -> None:
         """``feed`` for what the user wants: raises LocalProtocolError if it is not allowed.

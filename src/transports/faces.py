@@ -22,9 +22,13 @@ from torrent_core.actions import (
 )
 from torrent_core.deadlines import Deadline
 from torrent_core.events import Event
+from torrent_core.types import LinkId
 
 Feed: TypeAlias = Callable[[Event], None]
 """Tells the machine what happened."""
+
+ReceiveInto: TypeAlias = Callable[[LinkId, int], list[memoryview]]
+"""Places for the next bytes of a link, so many at most: ``Session.receive_into``."""
 
 Clock: TypeAlias = Callable[[], float]
 """Seconds on any clock that does not run backwards."""
@@ -39,9 +43,11 @@ class Machine(Protocol):
 
 
 class Network(Protocol):
-    """Carries out link actions; must answer by the feed it was given."""
+    """Carries out link actions; must answer by the feed it was given.
 
-    def attach(self, feed: Feed) -> None: ...
+    What is read may be put where ``receive_into`` says, or anywhere else."""
+
+    def attach(self, feed: Feed, receive_into: ReceiveInto) -> None: ...
 
     def dial(self, action: Dial) -> None: ...
 

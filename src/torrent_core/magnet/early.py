@@ -114,6 +114,9 @@ class EarlyFramer:
     def detach(self) -> None:
         """No block is ever under way here."""
 
+    def landing(self, most: int) -> None:
+        """Nothing of what comes is known before."""
+
     def split(self, data: memoryview, now: float) -> Iterator[PeerEvent]:
         """What the messages that end in ``data`` mean, one after the other.
 

@@ -30,6 +30,9 @@ class _NoSink:
     def open_block(self, state: LinkState, index: int, begin: int, length: int) -> None:
         """Never called: a block is a fault here."""
 
+    def expected(self, state: LinkState, most: int) -> None:
+        """Nothing is asked for."""
+
 
 @attrs.define(eq=False)
 class EarlyLink(LiveLink):

@@ -20,6 +20,7 @@ from ..wire import messages as wire
 from .events import BlockSink, Fault, PeerEvent
 from .framing import Framer, Splitter
 from .inbound import Inbound
+from .landing import Landing
 from .outbox import Outbox
 from .states import Group, Lifecycle, Phase, Signal
 from .uploads import UploadQueue
@@ -89,6 +90,19 @@ class PeerConnection:
         self._heard = max(self._heard, now)
         try:
             yield from self._framer.split(memoryview(data), now)
+        except WireError as error:
+            yield self._fault(CloseReason.PROTOCOL_ERROR, str(error))
+
+    def landing(self, most: int) -> Landing | None:
+        """Places for what comes next, ``most`` bytes at most; None if that is not known."""
+        return self._framer.landing(most) if self._life.phase is Phase.OPEN else None
+
+    def landed(self, landing: Landing, count: int, now: float) -> Iterator[PeerEvent]:
+        """``receive`` for ``count`` bytes in the places of ``landing``, since which nothing else
+        was received."""
+        self._heard = max(self._heard, now)
+        try:
+            yield from landing.landed(count, now)
         except WireError as error:
             yield self._fault(CloseReason.PROTOCOL_ERROR, str(error))
 

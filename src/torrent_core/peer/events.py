@@ -31,6 +31,22 @@ class BlockSink(Protocol):
         """
         ...
 
+    def expected(self, state: LinkState, most: int) -> list[Run] | None:
+        """What the link sends next if it answers in order, ``most`` blocks of it at most, and
+        places for that: blocks of the usual length, of pieces that are not the last, each run
+        of another piece.
+
+        None if anything is out of the ordinary.  A block for which there is a view out of
+        ``open_block`` comes first.  The places are the link's until the sink is told of
+        anything: ``RunsReceived``, at best.
+        """
+        ...
+
+
+Run: TypeAlias = tuple[int, int, int, memoryview]
+"""Blocks of a piece that follow one upon the other: index of the piece, number of the first
+block, how many, and the place of all of them."""
+
 
 # --- Frequent ------------------------------------------------------------------------------
 
@@ -46,6 +62,13 @@ class BlocksReceived:
     """Blocks that came one upon the other, in one input; at least one."""
 
     blocks: list[Block]
+
+
+@attrs.frozen
+class RunsReceived:
+    """As ``BlocksReceived``, of blocks that are in their places already."""
+
+    runs: list[Run]
 
 
 @attrs.frozen
@@ -162,6 +185,7 @@ class Fault:
 
 PeerEvent: TypeAlias = (
     BlocksReceived
+    | RunsReceived
     | PiecesGained
     | UploadRequested
     | UploadCancelled

@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 from ..bitfield import wire_length
 from ..errors import WireError
 from ..geometry import Geometry
-from ..limits import BLOCK_SIZE
+from ..limits import BLOCK_SIZE, MAX_PLACED_BLOCKS
 from ..linkstate import LinkState
 from ..wire.messages import (
     BITFIELD,
@@ -28,18 +28,16 @@ from ..wire.messages import (
     check_length,
     max_message_length,
 )
-from .events import Block, BlockSink, BlocksReceived, PeerEvent
+from .events import Block, BlockSink, BlocksReceived, PeerEvent, RunsReceived
 from .haves import Haves
+from .landing import HEADER, STRIDE, Landing
 
 Handler: TypeAlias = Callable[[memoryview], PeerEvent | None]
 """Takes the fields of a message whose length is right; raises WireError for what they say."""
 
 _PREFIX = PREFIX.size
 _WITH_ID = _PREFIX + 1
-_HEADER = PIECE_HEADER.size
 _WHOLE_BLOCK = PIECE_OVERHEAD + BLOCK_SIZE
-_STRIDE = _HEADER + BLOCK_SIZE
-"""A PIECE of a block of the usual length, header and all."""
 
 _BLOCKS = Struct(f"{PIECE_HEADER.format}{BLOCK_SIZE}x")
 """The header of one such after the other."""
@@ -51,6 +49,8 @@ class Splitter(Protocol):
     def split(self, data: memoryview, now: float) -> Iterator[PeerEvent]: ...
 
     def detach(self) -> None: ...
+
+    def landing(self, most: int) -> Landing | None: ...
 
 
 class _Arriving:
@@ -154,17 +154,55 @@ class Framer:
         not the last.  ``_act`` would do for these too, and does for all else.
         """
         before = len(blocks)
-        whole = (len(data) - at) // _STRIDE * _STRIDE
+        whole = (len(data) - at) // STRIDE * STRIDE
         last, last_begin = self._geometry.piece_count - 1, self._geometry.piece_length - BLOCK_SIZE
         for length, message_id, index, begin in _BLOCKS.iter_unpack(data[at : at + whole]):
             if length != _WHOLE_BLOCK or message_id != PIECE or index >= last or begin > last_begin:
                 break
-            payload = data[at + _HEADER : at + _STRIDE]
+            payload = data[at + HEADER : at + STRIDE]
             blocks.append((index, begin, BLOCK_SIZE, payload))
-            at += _STRIDE
+            at += STRIDE
         if len(blocks) > before:
             self._state.down.add((len(blocks) - before) * BLOCK_SIZE, now)
         return at
+
+    # --- In place ----------------------------------------------------------------------------
+
+    def landing(self, most: int) -> Landing | None:
+        """Places for what comes next, ``most`` bytes at most; None if that is not known."""
+        if self._tail:
+            return None
+        block = self._arriving
+        runs = self._sink.expected(self._state, min(most // STRIDE, MAX_PLACED_BLOCKS))
+        if runs is None:
+            return None
+        if block is None:
+            return Landing(runs, None, self._landed)
+        index, first, _, place = runs[0]
+        if block.target is None or (index, first * BLOCK_SIZE) != (block.index, block.begin):
+            return None
+        if block.target.obj is not place.obj:  # while another link was writing there
+            return None
+        return Landing(runs, block.target[block.filled :], self._landed)
+
+    def _landed(self, landing: Landing, count: int, now: float) -> Iterator[PeerEvent]:
+        """What ``count`` bytes in the places of ``landing`` mean; raises as ``split``."""
+        blocks = 0
+        if self._arriving is not None:
+            rest = landing.rest
+            self._arriving.filled += min(count, rest)
+            if count < rest:
+                return
+            count -= rest
+            self._arriving = None
+            blocks = 1
+        whole = landing.agreed(count) // STRIDE
+        blocks += whole
+        if blocks:
+            self._state.down.add(blocks * BLOCK_SIZE, now)
+            yield RunsReceived(landing.filled(blocks))
+        if whole * STRIDE < count:
+            yield from self.split(memoryview(landing.gathered(whole, count)), now)
 
     def detach(self) -> None:
         """Write no more to the sink's view; the rest of that block is dropped."""
@@ -187,7 +225,7 @@ class Framer:
             return _WITH_ID
         message_id = head[_PREFIX]
         check_length(message_id, length, self._bounds[message_id])
-        return _HEADER if message_id == PIECE else _PREFIX + length
+        return HEADER if message_id == PIECE else _PREFIX + length
 
     def _act(
         self, message: memoryview, rest: memoryview, now: float

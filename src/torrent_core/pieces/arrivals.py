@@ -5,13 +5,15 @@ Everything else that comes is judged by ``unasked``.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..limits import BLOCK_SIZE
 from .active import ActivePiece, RequestInfo, Stage
 from .asking import Asking
+from .expected import Run, is_open_to
 from .lateness import Lateness
 from .manager import ActivePieceManager
 from .outcome import USED, Outcome
@@ -102,6 +104,29 @@ class Arrivals:
 
     # --- Runs ----------------------------------------------------------------------------
 
+    def runs_received(
+        self, link: LinkRequests, runs: Sequence[Run], now: float
+    ) -> Iterator[tuple[int, Outcome]]:
+        """As ``blocks_received``, of blocks that were expected, and are in their places: nothing
+        has changed since.  Here no block costs a step."""
+        fresh = True
+        for index, first, count, _ in runs:
+            key = index * self._active.blocks_per_piece + first
+            piece = link.out[key].piece
+            blocks = range(first, first + count)
+            _drop(link.out, range(key, key + count))
+            _drop(piece.requests, blocks)
+            piece.senders.update(dict.fromkeys(blocks, link.state.ordinal))
+            if piece.claims:
+                self._active.unclaim(link)
+            link.gone_below += count
+            piece.received |= (1 << count) - 1 << first
+            piece.last_activity = now
+            outcome = self._note_run(link, piece, count, fresh, now)
+            fresh = False
+            if outcome is not USED:
+                yield BLOCK_SIZE, outcome
+
     def _take_run(
         self, link: LinkRequests, blocks: Sequence[Block], at: int, fresh: bool, now: float
     ) -> tuple[int, Outcome]:
@@ -113,7 +138,7 @@ class Arrivals:
         """
         index, begin, _, _ = blocks[at]
         piece = self._active.get(index)
-        if piece is None or not piece.is_whole or not _is_open_to(piece, link, begin):
+        if piece is None or not is_open_to(piece, link, begin // BLOCK_SIZE):
             return at, USED
         out, requests, senders = link.out, piece.requests, piece.senders
         ordinal, base = link.state.ordinal, index * self._active.blocks_per_piece
@@ -201,7 +226,6 @@ class Arrivals:
         return Outcome(piece, duplicates)
 
 
-def _is_open_to(piece: ActivePiece, link: LinkRequests, begin: int) -> bool:
-    """Whether nobody is writing into the piece, or ``link`` alone, the block at ``begin``."""
-    claims = piece.claims
-    return not claims or (len(claims) == 1 and link.claim == (piece, begin // BLOCK_SIZE))
+def _drop(entries: dict[int, Any], keys: range) -> None:
+    """Remove these keys, which are there."""
+    deque(map(entries.__delitem__, keys), maxlen=0)

@@ -107,7 +107,7 @@ class ActivePieceManager:
         the owner is then told when there is some."""
         if not pieces or self.memory.has_room:
             return False
-        last = self._geometry.piece_count - 1
+        last = self.last_piece
         if pieces >> last & 1 and self.memory.has_room_for(self._geometry.piece_size(last)):
             return False  # it may be shorter than all others
         self.memory.wait()
@@ -134,6 +134,11 @@ class ActivePieceManager:
     def get(self, index: int) -> ActivePiece | None:
         """The active piece ``index``, or None."""
         return self._pieces.get(index)
+
+    @property
+    def last_piece(self) -> int:
+        """Index of the piece that may be shorter than the others."""
+        return self._geometry.piece_count - 1
 
     def has(self, index: int) -> bool:
         """Whether piece ``index`` is active."""

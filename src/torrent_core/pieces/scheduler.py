@@ -13,6 +13,7 @@ from ..types import ReleaseCause
 from .active import ActivePiece, RequestInfo
 from .arrivals import Arrivals
 from .asking import Asking
+from .expected import Expected
 from .lateness import Lateness
 from .manager import ActivePieceManager
 from .outcome import Released
@@ -35,6 +36,7 @@ class RequestScheduler:
         "active",
         "block_received",
         "blocks_received",
+        "expected",
         "fill",
         "next_dirty",
         "open_block",
@@ -42,6 +44,7 @@ class RequestScheduler:
         "picker",
         "reassigned",
         "relief",
+        "runs_received",
         "touch",
         "touch_hungry",
     )
@@ -59,7 +62,9 @@ class RequestScheduler:
         # Verbs of the parts, once a block or a step: no call of ours in between.
         self.block_received = arrivals.block_received
         self.blocks_received = arrivals.blocks_received
+        self.runs_received = arrivals.runs_received
         self.open_block = arrivals.open_block
+        self.expected = Expected(active, self.parole).runs
         self.fill = asking.fill
         self.next_dirty = asking.next_dirty
         self.touch = asking.touch

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..actions import BlocksReassigned, BlocksReleased
 from ..bitfield import without
 from ..limits import MAX_UNSOLICITED_BLOCKS
 from ..linkstate import LinkState
-from ..peer.events import BlocksReceived, PiecesGained, RequestRejected
+from ..peer.events import BlocksReceived, PiecesGained, RequestRejected, Run, RunsReceived
 from ..pieces import Outcome, Released, RequestInfo
 from ..types import BlockInfo, CloseReason, ReleaseCause
 from .context import Context
@@ -35,14 +35,26 @@ class Downloads:
         requests = scheduler.active.links[state.ordinal]
         return scheduler.open_block(requests, index, begin, length)
 
+    def expected(self, state: LinkState, most: int) -> list[Run] | None:
+        """What the link sends next, with places for that (``BlockSink``)."""
+        scheduler = self._context.scheduler
+        return scheduler.expected(scheduler.active.links[state.ordinal], most)
+
     def detach(self, ordinal: int) -> None:
         """Another link was first with the block that this one is writing."""
         self.links.live(ordinal).wire.detach_block()
 
     def blocks_received(self, link: TorrentLink, event: BlocksReceived) -> None:
         """BEP 3, piece."""
+        context, taken = self._context, self._context.scheduler.blocks_received
+        self._act(link, taken(link.requests, event.blocks, context.now))
+
+    def runs_received(self, link: TorrentLink, event: RunsReceived) -> None:
+        """The same of blocks that are in their places."""
         context = self._context
-        outcomes = context.scheduler.blocks_received(link.requests, event.blocks, context.now)
+        self._act(link, context.scheduler.runs_received(link.requests, event.runs, context.now))
+
+    def _act(self, link: TorrentLink, outcomes: Iterator[tuple[int, Outcome]]) -> None:
         for length, outcome in outcomes:
             self._act_on(link, length, outcome)
             if link.gone:

@@ -6,7 +6,7 @@ rest that peers say, and what ends its steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias
 
 from ..actions import Action
@@ -196,7 +196,10 @@ class LinkMachine(_Own, Generic[L]):
             self._hear(link, event.data)
 
     def _hear(self, link: L, data: Buffer) -> None:
-        for happened in link.receive(data, self._context.now):
+        self._take_in(link, link.receive(data, self._context.now))
+
+    def _take_in(self, link: L, said: Iterator[peer.PeerEvent]) -> None:
+        for happened in said:
             self._on_peer[type(happened)](link, happened)
             if link.gone:
                 return

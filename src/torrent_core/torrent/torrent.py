@@ -19,6 +19,7 @@ from ..errors import LocalProtocolError
 from ..events import (
     BlocksHashed,
     BlocksRead,
+    BytesPlaced,
     FilesStated,
     PieceHashed,
     Recheck,
@@ -33,8 +34,9 @@ from ..events import (
 )
 from ..metainfo import Metainfo
 from ..peer import events as peer
+from ..peer.landing import Landing
 from ..pieces import ActivePiece
-from ..types import CloseReason, RandomSource, Totals
+from ..types import CloseReason, LinkId, RandomSource, Totals
 from .announcing import HAVES
 from .backlog import Backlog
 from .blaming import Blaming
@@ -91,6 +93,7 @@ class Torrent(LinkMachine[TorrentLink]):
             raise LocalProtocolError(f"a peer id has {PEER_ID_LENGTH} bytes")
         config = config or TorrentConfig()
         self._downloads: Downloads
+        self._placing: tuple[TorrentLink, Landing] | None = None
         context = Context.make(
             metainfo,
             peer_id=peer_id,
@@ -230,12 +233,14 @@ class Torrent(LinkMachine[TorrentLink]):
             StopTorrent: self._named(running.stop),
             Recheck: self._named(running.recheck),
             SetPriorities: self._named(running.set_priorities),
+            BytesPlaced: self._bytes_placed,
         }
 
     def _peer_table(self) -> dict[type, Callable[[TorrentLink, Any], None]]:
         downloads, uploads = self._downloads, self._uploads
         return super()._peer_table() | {
             peer.BlocksReceived: downloads.blocks_received,
+            peer.RunsReceived: downloads.runs_received,
             peer.PiecesGained: self._gained,
             peer.UploadRequested: uploads.requested,
             peer.UploadCancelled: _nothing,
@@ -251,6 +256,7 @@ class Torrent(LinkMachine[TorrentLink]):
 
     def _settle(self) -> None:
         """The end of every step: ask for what became free, send, and see what is over."""
+        self._placing = None
         if self._dialling.stale:
             self._dialling.tick()
         self._downloads.fill()
@@ -260,6 +266,30 @@ class Torrent(LinkMachine[TorrentLink]):
         self._saving.end_if_idle()
 
     # --- Links -------------------------------------------------------------------------
+
+    def receive_into(self, link: LinkId, most: int) -> list[memoryview]:
+        """Places for the next bytes of a link, ``most`` at most: to be filled in order, as
+        ``socket.recvmsg_into`` does, and told of by ``BytesPlaced`` before anything else.
+
+        Blocks are then where they belong, without a copy.  None: what comes next is not known,
+        and told of by ``BytesReceived``; that may be done at any time, from memory of the
+        caller's.  Changes nothing.  Raises LocalProtocolError for a link that is not open.
+        """
+        found = self._links.get(link)
+        landing = None if found is None else found.wire.landing(most)
+        if found is None or landing is None:
+            self._placing = None
+            return []
+        self._placing = found, landing
+        return landing.buffers
+
+    def _bytes_placed(self, event: BytesPlaced) -> None:
+        link, landing = self._placing or (None, None)
+        if link is None or landing is None or link.id != event.link:
+            raise LocalProtocolError(f"no places were given for link {event.link!r}")
+        if not 0 < event.count <= landing.room:
+            raise LocalProtocolError(f"{event.count} bytes in {landing.room}")
+        self._take_in(link, link.wire.peer.landed(landing, event.count, self._context.now))
 
     def _opened(self, link: TorrentLink) -> None:
         self._uploads.choker.add(link.state)

@@ -17,7 +17,7 @@ import attrs
 
 from ..actions import Action
 from ..discovery import DiscoveryConfig
-from ..events import BytesReceived, Event
+from ..events import BytesPlaced, BytesReceived, Event
 from ..metainfo import MagnetLink
 from ..pieces import ActivePieceConfig
 from ..session import SessionConfig
@@ -57,7 +57,8 @@ from .values import (
 Numbering = Callable[[LinkId], int]
 """Links go by number, since an adapter may name them by anything."""
 
-EVENTS: tuple[type, ...] = get_args(Event)
+EVENTS: tuple[type, ...] = tuple(each for each in get_args(Event) if each is not BytesPlaced)
+"""What a trace knows.  Bytes that were placed are recorded as received."""
 ACTIONS: tuple[type, ...] = get_args(Action)
 
 _ENUMS = (CloseReason, Family, PeerSource, ReleaseCause, StorageFault, TorrentState)

@@ -9,9 +9,10 @@ from typing import Generic, TypeVar
 from ..actions import Action
 from ..deadlines import Deadline
 from ..errors import LocalProtocolError
-from ..events import BytesReceived, Event, LinkOpened, Sent, Tick
+from ..events import BytesPlaced, BytesReceived, Event, LinkOpened, Sent, Tick
 from ..limits import FLUSH_BYTES, FLUSH_INTERVAL, MAX_RECORD_BYTES
-from ..types import RandomSource
+from ..peer.landing import gathered
+from ..types import LinkId, RandomSource
 from .codec import EVENTS, FINGERPRINT, Codec
 from .digest import Digest
 from .draws import RecordedRandom
@@ -56,6 +57,8 @@ class Recorder(Generic[M]):
         "_handle",
         "_links",
         "_opened",
+        "_places",
+        "_places_of",
         "_records",
         "_room",
         "machine",
@@ -79,6 +82,8 @@ class Recorder(Generic[M]):
         self._room = FLUSH_BYTES
         self._flush_at = -math.inf
         self._opened = False
+        self._places: list[memoryview] = []
+        self._places_of: LinkId | None = None
         header = bytearray()
         INT.write(header, FINGERPRINT)
         setup.write(header)
@@ -92,22 +97,37 @@ class Recorder(Generic[M]):
         Raises what it raises, and LocalProtocolError for an event with a field of a wrong
         type, which could not be written down.
         """
+        written = self._received(event) if type(event) is BytesPlaced else event
         try:
-            kind, body = self._body(event)
+            kind, body = self._body(written)
         except UNWRITABLE as error:
-            self._settle(event, taken=False)
+            self._settle(written, taken=False)
             raise LocalProtocolError(f"cannot be recorded: {error!r}") from error
         try:
             actions = self._handle(event, now)
         except Exception as error:
             self._raised(kind, now, body, error)
-            self._settle(event, taken=False)
+            self._settle(written, taken=False)
             raise
+        self._places = []
         digest = self._digest
         self._keep(kind, now, digest.add(actions) if actions else digest.value, body)
         if kind == ANY_EVENT:
-            self._settle(event, taken=True)
+            self._settle(written, taken=True)
         return actions
+
+    def receive_into(self, link: LinkId, most: int) -> list[memoryview]:
+        """What the machine answers, if it can be asked that; else, that it does not care."""
+        ask = getattr(self.machine, "receive_into", None)
+        self._places = [] if ask is None else ask(link, most)
+        self._places_of = link
+        return self._places
+
+    def _received(self, event: BytesPlaced) -> BytesReceived:
+        """What was placed, as what it is replayed as: the machine does the same for both."""
+        if event.link != self._places_of or not 0 < event.count <= sum(map(len, self._places)):
+            raise LocalProtocolError(f"no places for {event.count} bytes of {event.link!r}")
+        return BytesReceived(event.link, gathered(self._places, event.count))
 
     def next_deadline(self) -> Deadline | None:
         """When the machine wants to be called, and why."""

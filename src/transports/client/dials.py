@@ -10,7 +10,7 @@ from torrent_core.actions import CancelDial, Close, Dial, Send
 from torrent_core.events import DialFailed, Event, LinkOpened
 from torrent_core.types import Address
 
-from ..faces import Feed, Network
+from ..faces import Feed, Network, ReceiveInto
 
 NO_ANSWER = "no answer"
 """What is said of a dial that the core gave up."""
@@ -38,10 +38,10 @@ class DialWatch:
         self.send: Callable[[Send], None] = network.send
         self.close: Callable[[Close], None] = network.close
 
-    def attach(self, feed: Feed) -> None:
+    def attach(self, feed: Feed, receive_into: ReceiveInto) -> None:
         """Answer by ``feed``."""
         self._feed = feed
-        self._network.attach(self._heard)
+        self._network.attach(self._heard, receive_into)
 
     def dial(self, action: Dial) -> None:
         """Start to connect."""

@@ -13,7 +13,7 @@ from torrent_core.actions import CancelDial, Close, Dial, Send
 from torrent_core.events import DialFailed, LinkClosed, LinkOpened
 from torrent_core.types import Address, LinkId
 
-from ..faces import Feed
+from ..faces import Feed, ReceiveInto
 from .sockets import close_listeners, describe
 
 ACCEPT_PAUSE = 0.1
@@ -49,6 +49,7 @@ class BaseNetwork(Generic[Connection]):
     def __init__(self, listeners: list[SocketListener]) -> None:
         self._listeners = listeners
         self._feed: Feed
+        self._receive_into: ReceiveInto
         self._tasks: TaskGroup
         self._accepting = anyio.CancelScope()
         self._dials: dict[int, anyio.CancelScope] = {}
@@ -81,9 +82,10 @@ class BaseNetwork(Generic[Connection]):
 
     # --- The face ----------------------------------------------------------------------------
 
-    def attach(self, feed: Feed) -> None:
-        """Answer by ``feed``."""
+    def attach(self, feed: Feed, receive_into: ReceiveInto) -> None:
+        """Answer by ``feed``; ``receive_into`` says where bytes may be put."""
         self._feed = feed
+        self._receive_into = receive_into
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Accept and serve until cancelled; ``started`` once actions may be carried out."""

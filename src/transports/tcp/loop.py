@@ -15,10 +15,10 @@ from itertools import islice
 import anyio
 from anyio.abc import SocketAttribute, SocketListener
 
-from torrent_core.events import BytesReceived, Sent
+from torrent_core.events import BytesPlaced, BytesReceived, Sent
 from torrent_core.types import Address, LinkId
 
-from ..faces import Feed
+from ..faces import Feed, ReceiveInto
 from .base import BaseNetwork, LiveLink
 from .dialling import connect
 from .link import FLUSH_TIMEOUT
@@ -67,7 +67,7 @@ class LoopNetwork(BaseNetwork[socket.socket]):
         return prepare_socket(connection)
 
     def _link(self, serial: int, connection: socket.socket) -> LiveLink:
-        return LoopLink(serial, connection, self._feed, self._buffer)
+        return LoopLink(serial, connection, self._feed, self._receive_into, self._buffer)
 
     async def _hang_up(self, connection: socket.socket) -> None:
         try:
@@ -81,13 +81,20 @@ class LoopLink:
     before the next one reads."""
 
     def __init__(
-        self, link: LinkId, connection: socket.socket, feed: Feed, buffer: memoryview
+        self,
+        link: LinkId,
+        connection: socket.socket,
+        feed: Feed,
+        receive_into: ReceiveInto,
+        buffer: memoryview,
     ) -> None:
         self.detail = ""
         """Why the link ended; empty for a clean end."""
         self._link = link
         self._socket = connection
         self._feed = feed
+        self._receive_into = receive_into
+        self._last = 0  # bytes that the last read gave
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()
         self._queue: deque[memoryview] = deque()
@@ -128,18 +135,25 @@ class LoopLink:
     # --- In ----------------------------------------------------------------------------------
 
     def _read(self) -> None:
+        most = min(2 * self._last, RECEIVE_BUFFER)
+        places = self._receive_into(self._link, most) if most else []
         try:
-            count = self._socket.recv_into(self._buffer)
+            if places:
+                self._last = self._socket.recvmsg_into(places)[0]
+            else:
+                self._last = self._socket.recv_into(self._buffer)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self.detail = self.detail or describe(error)
             self._over.set()
             return
-        if count:
-            self._feed(BytesReceived(self._link, self._buffer[:count]))
-        else:
+        if not self._last:
             self._over.set()
+        elif places:
+            self._feed(BytesPlaced(self._link, self._last))
+        else:
+            self._feed(BytesReceived(self._link, self._buffer[: self._last]))
 
     # --- Out ---------------------------------------------------------------------------------
 
