@@ -13,14 +13,16 @@ from .types import InfoHash
 class Budget:
     """Counts what is taken out of ``limit``, who waits for more, and who could give way."""
 
-    __slots__ = ("_asked", "_offers", "_refused", "_told", "limit", "used")
+    __slots__ = ("_asked", "_offers", "limit", "refused", "told", "used")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
         """What is taken; above the limit only by force."""
-        self._refused: dict[InfoHash, None] = {}
-        self._told: dict[InfoHash, None] = {}  # refused before something came free
+        self.refused: dict[InfoHash, None] = {}
+        """Who waits, in order."""
+        self.told: dict[InfoHash, None] = {}
+        """Who was refused before something came free (``take_waiting``)."""
         self._offers: dict[InfoHash, None] = {}
         self._asked = True  # whether the offers have been asked since anything changed
 
@@ -42,27 +44,27 @@ class Budget:
 
     def wait(self, owner: InfoHash) -> None:
         """``owner`` wants to be told when something comes free."""
-        self._told.pop(owner, None)  # it was refused again since
-        if owner not in self._refused:
-            self._refused[owner] = None
+        self.told.pop(owner, None)  # it was refused again since
+        if owner not in self.refused:
+            self.refused[owner] = None
             self._asked = False
 
     def give(self, amount: int) -> None:
         """Return ``amount``: those who wait are to be told."""
         self.used -= amount
-        self._told.update(self._refused)
-        self._refused.clear()
+        self.told.update(self.refused)
+        self.refused.clear()
 
     def forget(self, owner: InfoHash) -> None:
         """``owner`` waits no longer, and offers nothing."""
-        self._refused.pop(owner, None)
-        self._told.pop(owner, None)
+        self.refused.pop(owner, None)
+        self.told.pop(owner, None)
         self._offers.pop(owner, None)
 
     def take_waiting(self) -> list[InfoHash]:
         """Those refused before something came free, in order; they are then forgotten."""
-        waiting = list(self._told)
-        self._told.clear()
+        waiting = list(self.told)
+        self.told.clear()
         return waiting
 
     # --- Giving way --------------------------------------------------------------------
@@ -82,7 +84,7 @@ class Budget:
 
         None until somebody else waits or offers: whoever gives way does so in his time.
         """
-        if self._asked or not self._refused:
+        if self._asked or not self.refused:
             return None
         self._asked = True
         return next(iter(self._offers), None)

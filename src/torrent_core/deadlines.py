@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from heapq import heappop, heappush, heapreplace
+from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -24,13 +25,12 @@ class Deadline(NamedTuple):
     why: str
 
 
+_when = attrgetter("when")
+
+
 def soonest(*deadlines: Deadline | None) -> Deadline | None:
     """The earliest of several; of equal ones the first named; None if there is none."""
-    best: Deadline | None = None
-    for deadline in deadlines:
-        if deadline is not None and (best is None or deadline.when < best.when):
-            best = deadline
-    return best
+    return min(filter(None, deadlines), key=_when, default=None)
 
 
 class Deadlines(Generic[K]):

@@ -97,6 +97,7 @@ class Session:
             links=Budget(self.config.max_links),
             half_open=Budget(self.config.max_half_open),
         )
+        self._shared = (self._budgets.memory, self._budgets.links, self._budgets.half_open)
         self._admission = Admission(self.config.max_links)
         self._routes: dict[LinkId, _Member | None] = {}  # None: closed by us, or pending
         self._pending: dict[LinkId, _Pending] = {}
@@ -296,13 +297,15 @@ class Session:
             self._reasons.pop(info_hash, None)
             self.torrents.remove(info_hash)
             self.magnets.remove(info_hash)
-            for budget in (self._budgets.memory, self._budgets.links, self._budgets.half_open):
+            for budget in self._shared:
                 budget.forget(info_hash)
 
     def _share_out(self) -> list[Action]:
         """Tell those who were refused memory, links or dials that some came free."""
+        memory, links, half_open = budgets = self._shared
+        if not (memory.told or links.told or half_open.told or memory.refused):
+            return []  # as nearly always
         actions = self._make_room()
-        budgets = (self._budgets.memory, self._budgets.links, self._budgets.half_open)
         # What is told to one may free something for another that was told before.
         while waiting := [name for budget in budgets for name in budget.take_waiting()]:
             for info_hash in waiting:

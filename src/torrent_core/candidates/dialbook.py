@@ -275,6 +275,11 @@ class DialBook:
             return late
         return soonest(late, self.next_redial(strangers))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits to be dialled, or is being dialled."""
+        return not (self._overdue or self._redials or self._strangers)
+
     def next_redial(self, strangers: int = MANY) -> Deadline | None:
         """The first dial that is due or will be, whatever other limits say; None if none is."""
         first = self._redials.soonest()

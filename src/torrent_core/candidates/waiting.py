@@ -55,6 +55,10 @@ class WaitingLine:
         first = self._first()
         return self._pauses.soonest() if first is None else (self._due[first][0], first)
 
+    def __bool__(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._due or self._pauses)
+
     def rerank(self) -> None:
         """Ranks have changed."""
         for address, (when, entry) in self._due.items():

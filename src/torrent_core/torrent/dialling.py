@@ -126,6 +126,8 @@ class Dialling:
         Without room a redial is still named until it is due, since others may return some
         before; from then on ``tick`` has us told when they do.
         """
+        if self.book.is_idle:  # as for most of most downloads, and seen at a glance
+            return None
         if not self._context.may_dial:
             return self.book.next_deadline(0)
         room = self._room() or (0 if self._is_waiting else 1)
