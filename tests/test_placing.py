@@ -285,8 +285,12 @@ def test_a_trace_has_what_was_placed_as_received() -> None:
     recorder, link = world.machine, name(puppet)
     data = answer(puppet, taken(puppet, 9))
     room = sum(map(len, recorder.receive_into(link, MOST)))
+    for count in (room + 1, 0, None):
+        with pytest.raises(LocalProtocolError, match="no places"):
+            recorder.handle(ev.BytesPlaced(link, count), world.now)  # type: ignore[arg-type]
+    world.torrent.receive_into(link, 1)  # behind its back
     with pytest.raises(LocalProtocolError, match="no places"):
-        recorder.handle(ev.BytesPlaced(link, room + 1), world.now)
+        recorder.handle(ev.BytesPlaced(link, 1), world.now)
     for part in (data[:70_000], data[70_000:]):
         assert fill(recorder.receive_into(link, MOST), part) == len(part)
         world.feed(ev.BytesPlaced(link, len(part)))
@@ -295,3 +299,21 @@ def test_a_trace_has_what_was_placed_as_received() -> None:
     report = replay(world.save_trace())
     assert report.divergence is None
     assert report.steps == len(world.trace)
+
+
+def test_a_bug_met_by_what_was_placed_is_in_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(record=True)
+    puppet = unchoked(world)
+    data = answer(puppet, taken(puppet, 5))
+    assert fill(world.machine.receive_into(name(puppet), MOST), data) == len(data)
+
+    def broken(event: ev.Event, now: float) -> list[act.Action]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.machine, "_handle", broken)
+    with pytest.raises(ZeroDivisionError):
+        world.machine.handle(ev.BytesPlaced(name(puppet), len(data)), world.now)
+    first = replay(world.save_trace()).divergence
+    assert first is not None
+    assert first.step == len(world.trace) + 1
+    assert "ZeroDivisionError" in first.expected

@@ -85,6 +85,16 @@ def test_places_are_asked_of_a_machine_that_has_some_and_has_nothing_else_to_do(
     assert driver.receive_into("link", 9) == []
 
 
+def test_a_bug_met_by_asking_for_places_ends_run():
+    class Broken(Script):
+        def receive_into(self, link, most):
+            raise ZeroDivisionError
+
+    driver, _ = a_driver(Broken())
+    assert driver.receive_into("link", 9) == []
+    assert isinstance(driver.failure, ZeroDivisionError)
+
+
 def test_no_places_are_asked_of_a_machine_that_gives_none():
     driver, _ = a_driver(Script())
     assert driver.receive_into("link", 9) == []

@@ -53,7 +53,8 @@ class BytesReceived:
 @attrs.frozen
 class BytesPlaced:
     """``BytesReceived`` of so many bytes that are in the places which ``receive_into`` has just
-    given for the link.  LocalProtocolError if anything else was told in between."""
+    given for the link: nothing else may be told in between.  LocalProtocolError for places that
+    were not given, or are those of something else by now."""
 
     link: LinkId
     count: int

@@ -356,7 +356,7 @@ class Session:
     def receive_into(self, link: LinkId, most: int) -> list[memoryview]:
         """Places for the next bytes of a link; none if what comes is not known.
 
-        As ``Torrent.receive_into``; valid until any other event.
+        As ``Torrent.receive_into``; theirs until anything else is told.
         """
         torrent = self._route(link)
         return torrent.receive_into(link, most) if isinstance(torrent, Torrent) else []

@@ -120,11 +120,15 @@ class Driver:
 
     def receive_into(self, link: LinkId, most: int) -> list[memoryview]:
         """Where the machine would have the next bytes of a link, and be told by ``BytesPlaced``
-        before anything else; none if it does not care."""
+        before anything else; none if it does not care.  Never raises, as ``feed``."""
         ask = getattr(self.session, "receive_into", None)
         if ask is None or self._busy or self.failure is not None:
             return []
-        places: list[memoryview] = ask(link, most)
+        try:
+            places: list[memoryview] = ask(link, most)
+        except Exception as bug:
+            self._fail(bug)
+            return []
         return places
 
     def command(self, event: Command) -> None:

@@ -277,7 +277,7 @@ class DialBook:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody waits to be dialled, or is being dialled."""
+        """Whether nothing is due here, now or later: nobody is to be dialled, no dial given up."""
         return not (self._overdue or self._redials or self._strangers)
 
     def next_redial(self, strangers: int = MANY) -> Deadline | None:

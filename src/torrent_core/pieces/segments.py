@@ -1,9 +1,9 @@
 """Where the blocks of one piece lie in memory.
 
 Memory comes in *segments* of ``span`` blocks; a piece of one segment is *whole*.  A segment
-that was granted has places for its blocks.  Its storage is lent when the first block comes,
-not before: with many pieces asked for, the one given back last, which the processor still
-has at hand, then serves the one that is next to come.
+that was granted has places for its blocks.  Its storage is lent when the first block comes, or
+must be about to, not before: with many pieces asked for, the one given back last, which the
+processor still has at hand, then serves the one that is next to come.
 """
 
 from __future__ import annotations

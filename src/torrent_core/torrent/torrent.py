@@ -273,7 +273,8 @@ class Torrent(LinkMachine[TorrentLink]):
 
         Blocks are then where they belong, without a copy.  None: what comes next is not known,
         and told of by ``BytesReceived``; that may be done at any time, from memory of the
-        caller's.  Changes nothing.  Raises LocalProtocolError for a link that is not open.
+        caller's.  No action or deadline depends on whether this was called.  Raises
+        LocalProtocolError for a link that is not here.
         """
         found = self._links.get(link)
         landing = None if found is None else found.wire.landing(most)

@@ -97,23 +97,24 @@ class Recorder(Generic[M]):
         Raises what it raises, and LocalProtocolError for an event with a field of a wrong
         type, which could not be written down.
         """
-        written = self._received(event) if type(event) is BytesPlaced else event
+        if type(event) is BytesPlaced:
+            return self._handle_placed(event, now)
         try:
-            kind, body = self._body(written)
+            kind, body = self._body(event)
         except UNWRITABLE as error:
-            self._settle(written, taken=False)
+            self._settle(event, taken=False)
             raise LocalProtocolError(f"cannot be recorded: {error!r}") from error
         try:
             actions = self._handle(event, now)
         except Exception as error:
             self._raised(kind, now, body, error)
-            self._settle(written, taken=False)
+            self._settle(event, taken=False)
             raise
         self._places = []
         digest = self._digest
         self._keep(kind, now, digest.add(actions) if actions else digest.value, body)
         if kind == ANY_EVENT:
-            self._settle(written, taken=True)
+            self._settle(event, taken=True)
         return actions
 
     def receive_into(self, link: LinkId, most: int) -> list[memoryview]:
@@ -123,11 +124,31 @@ class Recorder(Generic[M]):
         self._places_of = link
         return self._places
 
-    def _received(self, event: BytesPlaced) -> BytesReceived:
-        """What was placed, as what it is replayed as: the machine does the same for both."""
-        if event.link != self._places_of or not 0 < event.count <= sum(map(len, self._places)):
+    def _handle_placed(self, event: BytesPlaced, now: float) -> list[Action]:
+        """What was placed is recorded as received: the machine does the same for both.
+
+        But for what it refuses, which changes nothing, and would be taken when replayed."""
+        data, self._places = self._placed(event), []
+        try:
+            actions = self._handle(event, now)
+        except LocalProtocolError:
+            raise
+        except Exception as error:
+            self._raised(*self._received(event.link, data, now), error)
+            raise
+        kind, now, body = self._received(event.link, data, now)
+        self._keep(kind, now, self._digest.add(actions) if actions else self._digest.value, body)
+        return actions
+
+    def _placed(self, event: BytesPlaced) -> bytes:
+        room = sum(map(len, self._places)) if event.link == self._places_of else 0
+        if not isinstance(event.count, int) or not 0 < event.count <= room:
             raise LocalProtocolError(f"no places for {event.count} bytes of {event.link!r}")
-        return BytesReceived(event.link, gathered(self._places, event.count))
+        return gathered(self._places, event.count)
+
+    def _received(self, link: LinkId, data: bytes, now: float) -> tuple[int, float, bytes]:
+        kind, body = self._body(BytesReceived(link, data))
+        return kind, now, body
 
     def next_deadline(self) -> Deadline | None:
         """When the machine wants to be called, and why."""
