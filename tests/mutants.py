@@ -552,5 +552,30 @@ MUTANTS = (
         "            self._expires = now + 1000.0 * CONNECTION_LIFE\n",
         "test_tracker_udp.py::test_announce_times_out_and_the_connection_id_expires",
     ),
+    # --- Bytes in their places ------------------------------------------------------------------
+    Mutant(
+        "whatever lands in a place is taken for its block",
+        "what turns out to be something else is read as any input",
+        "torrent_core.peer.landing",
+        "        if self._headers[:complete] == self._expected[:complete]:\n",
+        "        if complete:\n",
+        "test_placing.py::test_what_was_not_expected_is_read_as_any_input",
+    ),
+    Mutant(
+        "places outlive what is told in between",
+        "a place is the link's until something else is told",
+        "torrent_core.torrent.torrent",
+        "        self._placing = None\n        if self._dialling.stale:\n",
+        "        if self._dialling.stale:\n",
+        "test_placing.py::test_nothing_is_told_of_places_that_were_not_given",
+    ),
+    Mutant(
+        "a block goes on in the buffer that it began in, wherever that is",
+        "two writers in one place spoil a block",
+        "torrent_core.peer.framing",
+        "        if block.target.obj is not place.obj:",
+        "        if block.target.obj is None:",
+        "test_placing.py::test_no_places_for_a_block_that_began_while_somebody_else_was_writing_it",
+    ),
 )
 """Every fault on the list is noticed by the test that it names."""
