@@ -268,13 +268,14 @@ class Torrent(LinkMachine[TorrentLink]):
     # --- Links -------------------------------------------------------------------------
 
     def receive_into(self, link: LinkId, most: int) -> list[memoryview]:
-        """Places for the next bytes of a link, ``most`` at most: to be filled in order, as
-        ``socket.recvmsg_into`` does, and told of by ``BytesPlaced`` before anything else.
+        """Places for the next ``most`` bytes of a link at most, and no more than
+        MAX_PLACED_BLOCKS: to be filled in order, as ``socket.recvmsg_into`` does, and told of by
+        ``BytesPlaced`` before anything else.
 
-        Blocks are then where they belong, without a copy.  None: what comes next is not known,
-        and told of by ``BytesReceived``; that may be done at any time, from memory of the
-        caller's.  No action or deadline depends on whether this was called.  Raises
-        LocalProtocolError for a link that is not here.
+        Blocks are then where they belong, without a copy.  Empty: what comes next is not known,
+        or less than MIN_PLACED_BLOCKS; it is told of by ``BytesReceived``, as may be done at any
+        time, from memory of the caller's.  No action or deadline depends on whether this was
+        called.  Raises LocalProtocolError for a link that is not here.
         """
         found = self._links.get(link)
         landing = None if found is None else found.wire.landing(most)
