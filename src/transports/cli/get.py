@@ -123,6 +123,11 @@ def get(
         raise
     finally:
         screen.close()
+    return _told(fetch, status)
+
+
+def _told(fetch: Fetch, status: int) -> int:
+    """The status of a download that has come to ``status``; of one that was broken off, a line."""
     if fetch.is_done:
         return OK
     if status == INTERRUPTED:
