@@ -64,7 +64,7 @@ class Expected:
             del asked[asked.index(None) :]
         in_turn = not any(map(ne, map(_serial_of, asked), count(serial)))
         holders = map(piece.requests.__getitem__, range(first, first + len(asked)))
-        return len(asked) if in_turn and not any(map(_ONE.__lt__, map(len, holders))) else 0
+        return len(asked) if in_turn and not any(map(_are_several, map(len, holders))) else 0
 
 
 def is_open_to(piece: ActivePiece, link: LinkRequests, block: int) -> bool:
@@ -75,5 +75,5 @@ def is_open_to(piece: ActivePiece, link: LinkRequests, block: int) -> bool:
     return not claims or (len(claims) == 1 and link.claim == (piece, block))
 
 
-_ONE = 1
+_are_several = (1).__lt__
 _serial_of = attrgetter("serial")

@@ -278,17 +278,16 @@ class Torrent(LinkMachine[TorrentLink]):
         called.  Raises LocalProtocolError for a link that is not here.
         """
         found = self._links.get(link)
-        landing = None if found is None else found.wire.landing(most)
-        if found is None or landing is None:
-            self._placing = None
+        self._placing = None
+        if found is None or (landing := found.wire.landing(most)) is None:
             return []
         self._placing = found, landing
         return landing.buffers
 
     def _bytes_placed(self, event: BytesPlaced) -> None:
-        link, landing = self._placing or (None, None)
-        if link is None or landing is None or link.id != event.link:
+        if self._placing is None or self._placing[0].id != event.link:
             raise LocalProtocolError(f"no places were given for link {event.link!r}")
+        link, landing = self._placing
         if not 0 < event.count <= landing.room:
             raise LocalProtocolError(f"{event.count} bytes in {landing.room}")
         self._take_in(link, link.wire.peer.landed(landing, event.count, self._context.now))

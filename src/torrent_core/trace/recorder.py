@@ -128,27 +128,24 @@ class Recorder(Generic[M]):
         """What was placed is recorded as received: the machine does the same for both.
 
         But for what it refuses, which changes nothing, and would be taken when replayed."""
-        data, self._places = self._placed(event), []
+        received, self._places = self._received(event), []
         try:
             actions = self._handle(event, now)
         except LocalProtocolError:
             raise
         except Exception as error:
-            self._raised(*self._received(event.link, data, now), error)
+            kind, body = self._body(received)
+            self._raised(kind, now, body, error)
             raise
-        kind, now, body = self._received(event.link, data, now)
+        kind, body = self._body(received)
         self._keep(kind, now, self._digest.add(actions) if actions else self._digest.value, body)
         return actions
 
-    def _placed(self, event: BytesPlaced) -> bytes:
+    def _received(self, event: BytesPlaced) -> BytesReceived:
         room = sum(map(len, self._places)) if event.link == self._places_of else 0
         if not isinstance(event.count, int) or not 0 < event.count <= room:
             raise LocalProtocolError(f"no places for {event.count} bytes of {event.link!r}")
-        return gathered(self._places, event.count)
-
-    def _received(self, link: LinkId, data: bytes, now: float) -> tuple[int, float, bytes]:
-        kind, body = self._body(BytesReceived(link, data))
-        return kind, now, body
+        return BytesReceived(event.link, gathered(self._places, event.count))
 
     def next_deadline(self) -> Deadline | None:
         """When the machine wants to be called, and why."""

@@ -81,15 +81,15 @@ class Subscriptions:
 
     def publish(self, report: ClientReport) -> None:
         """Give a report to every stream."""
-        for held in list(self._streams):  # one may go meanwhile
-            stream = held()
-            if stream is not None:
-                stream.push(report)
+        for stream in self._held():
+            stream.push(report)
 
     def close(self) -> None:
         """End every stream, and those that are opened later at once."""
         self._closed = True
-        for held in list(self._streams):  # one may go meanwhile
-            stream = held()
-            if stream is not None:
-                stream.close()
+        for stream in self._held():
+            stream.close()
+
+    def _held(self) -> list[EventStream]:
+        """Those that are there now; one may go meanwhile."""
+        return [stream for held in self._streams if (stream := held()) is not None]

@@ -135,6 +135,7 @@ class LoopLink:
     # --- In ----------------------------------------------------------------------------------
 
     def _read(self) -> None:
+        # To find places costs by the block: not for many more than are likely to be filled.
         most = min(2 * self._last, RECEIVE_BUFFER)
         places = self._receive_into(self._link, most) if most else []
         try:
