@@ -57,6 +57,16 @@ class Stage(Enum):
     LEAVING = "no longer wanted, once its last write is over"
 
 
+OPEN = 1
+"""It has blocks that are free to be asked for and have places."""
+DRY = 2
+"""It has free blocks, and none of them has a place."""
+ORPHANED = 4
+"""It is open, and some of its free blocks were asked for before, in vain."""
+IDLE = 8
+"""It has memory that nobody works on."""
+
+
 class ActivePiece(Segments):
     """One piece being downloaded; ``length`` in bytes, blocks counted from zero.
 
@@ -75,6 +85,7 @@ class ActivePiece(Segments):
         "requests",
         "senders",
         "stage",
+        "standing",
         "stored",
         "writing",
     )
@@ -109,6 +120,8 @@ class ActivePiece(Segments):
         self.owner: int | None = None
         """The link that works on it by preference; nobody is kept out by that."""
         self.stage = Stage.DOWNLOADING
+        self.standing = 0
+        """Which sets of the ``ActivePieceManager`` it is in: its own note, set by ``refresh``."""
         self.last_activity = now
 
     # --- Queries -----------------------------------------------------------------------
@@ -178,6 +191,17 @@ class ActivePiece(Segments):
     def holders(self, block: int) -> int:
         """Links that have been asked for the block, probes not counted."""
         return sum(not info.probe for info in self.requests.get(block, ()))
+
+    def stands(self) -> int:
+        """The sets of pieces that it belongs to as it is now."""
+        if self.stage is not Stage.DOWNLOADING:
+            return 0
+        standing = IDLE if self.idle else 0
+        if not self.free:
+            return standing
+        if not self.free & self.places:
+            return standing | DRY
+        return standing | OPEN | (ORPHANED if self.released else 0)
 
     # --- Memory ------------------------------------------------------------------------
 

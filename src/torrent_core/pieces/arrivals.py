@@ -222,7 +222,8 @@ class Arrivals:
         in_memory = piece.is_whole and not piece.stored | piece.writing
         piece.stage = Stage.HASHING if in_memory else Stage.FLUSHING
         active.disown(piece)
-        active.refresh(piece)
+        if piece.standing:  # of most pieces each block was asked for long ago
+            active.refresh(piece)
         return Outcome(piece, duplicates)
 
 

@@ -23,7 +23,7 @@ from ..limits import BLOCK_SIZE
 from ..linkstate import LinkState
 from ..registry import Registry
 from ..types import BlockInfo, InfoHash
-from .active import ActivePiece, RequestInfo, Stage
+from .active import DRY, IDLE, OPEN, ORPHANED, ActivePiece, RequestInfo, Stage
 from .config import ActivePieceConfig
 from .memory import PieceMemory
 from .requests import LinkRequests
@@ -222,17 +222,20 @@ class ActivePieceManager:
         self.owned = without(self.owned, 1 << piece.index)
 
     def refresh(self, piece: ActivePiece) -> None:
-        """Put ``piece`` among the open ones, or out of them, as its free blocks say."""
+        """Put ``piece`` into the sets that it belongs to now, and out of all others."""
+        moved = piece.standing ^ (standing := piece.stands())
+        if not moved:
+            return
+        piece.standing = standing
         bit = 1 << piece.index
-        free = piece.free if piece.stage is Stage.DOWNLOADING else 0
-        is_open = bool(free & piece.places)
-        if bool(self.open & bit) != is_open:
+        if moved & OPEN:
             self.open ^= bit
-        if bool(self.dry & bit) != (bool(free) and not is_open):
+        if moved & DRY:
             self.dry ^= bit
-        if bool(self.orphaned & bit) != (is_open and bool(piece.released)):
+        if moved & ORPHANED:
             self.orphaned ^= bit
-        self.memory.note_idle(piece)
+        if moved & IDLE:
+            self.memory.note_idle(piece)
 
     # --- Requests ----------------------------------------------------------------------
 

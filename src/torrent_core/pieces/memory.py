@@ -92,13 +92,14 @@ class PieceMemory:
     # --- Giving way --------------------------------------------------------------------
 
     def note_idle(self, piece: ActivePiece) -> None:
-        """Whether nobody works on some of the piece's memory may have changed."""
-        if not piece.idle:
-            if self._idle.pop(piece.index, None) is not None and not self._idle:
-                self.budget.retract(self._owner)
-        elif piece.index not in self._idle:
+        """Whether nobody works on some of the piece's memory has changed."""
+        if piece.idle:
             self._idle[piece.index] = piece
             self.budget.offer(self._owner)
+        else:
+            del self._idle[piece.index]
+            if not self._idle:
+                self.budget.retract(self._owner)
 
     def idle_pieces(self) -> Iterable[ActivePiece]:
         """The pieces with memory that nobody works on, the one that was left first first."""

@@ -60,10 +60,14 @@ class Segments:
 
     def segment_blocks(self, segment: int) -> int:
         """Set of the blocks of a segment."""
+        if self.is_whole:
+            return self.all_blocks
         return (((1 << self.span) - 1) << segment * self.span) & self.all_blocks
 
     def segment_length(self, segment: int) -> int:
         """Bytes of a segment; only the last one may be shorter."""
+        if self.is_whole:
+            return self.length
         begin = segment * self.span * BLOCK_SIZE
         return min(self.span * BLOCK_SIZE, self.length - begin)
 

@@ -101,7 +101,8 @@ class Blaming:
 
     def suspected(self, index: int) -> tuple[int, ...]:
         """The blocks of piece ``index`` whose digests ``passed`` is to be given."""
-        return tuple(indices(self._blame.blocks(index)))
+        blocks = self._blame.blocks(index)
+        return tuple(indices(blocks)) if blocks else ()
 
     def passed(self, piece: ActivePiece, digests: dict[int, bytes]) -> None:
         """``piece`` matches its hash, with these digests by block: see who sent others."""

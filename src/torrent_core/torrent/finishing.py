@@ -93,11 +93,8 @@ class Finishing:
             self._blaming.failed(piece)
             return
         self._blaming.passed(piece, dict(zip(blocks, event.blocks, strict=True)))
-        if piece.stored:
+        if piece.stored or event.written:  # in memory alone it was whole: all of it may go
             self._done(piece)
-        elif event.written:
-            piece.stage = Stage.WRITING
-            self._writing.stored(piece)
         else:
             self._write(piece)
 

@@ -54,11 +54,6 @@ class Writing:
             piece.begin_writing(blocks)
             self._write(piece, blocks, lambda: None)
 
-    def stored(self, piece: ActivePiece) -> None:
-        """All of ``piece`` was written, without being asked for."""
-        piece.begin_writing(piece.all_blocks)
-        self._done(piece, piece.all_blocks)
-
     def settle(self) -> bool:
         """The end of a step: write what is complete, and make room for links that were
         refused memory.  Whether links must be filled again."""
