@@ -34,7 +34,8 @@ def soonest(*deadlines: Deadline | None) -> Deadline | None:
 
 
 class Deadlines(Generic[K]):
-    """One deadline per key; of equal ones the key comes first that was first armed.
+    """One deadline per key; of equal ones the key comes first that was first armed, or that has
+    the lesser rank: whoever arms one key with a rank does so with all.
 
     The answers depend on what was set and cleared alone, never on when they were asked for.
     """
@@ -48,13 +49,13 @@ class Deadlines(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._serial = 0
 
-    def set(self, key: K, when: float) -> None:
+    def set(self, key: K, when: float, rank: int | None = None) -> None:
         """Arm ``key`` for ``when``, in place of what it had."""
         self._true[key] = when
         entry = self._entry.get(key)
         if entry is None:
             self._serial += 1
-            self._push(when, self._serial, key)
+            self._push(when, self._serial if rank is None else rank, key)
         elif when < entry[0]:
             self._push(when, entry[1], key)
 

@@ -175,6 +175,11 @@ class Finder:
         return found
 
     @property
+    def is_idle(self) -> bool:
+        """Whether ``settle`` would have nothing to do."""
+        return not (self._moved or self._found or self._nodes or self._answered)
+
+    @property
     def is_leaving(self) -> bool:
         """Whether a tracker has still to be told that we left a torrent."""
         leaving = self._discovery.is_stopping

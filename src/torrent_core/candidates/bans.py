@@ -19,17 +19,19 @@ _Known = dict[str, dict[bytes, None]]
 class Bans:
     """Guilty and proven peers, by address.  Bounded; what is oldest is forgotten first."""
 
-    __slots__ = ("_good", "_guilty")
+    __slots__ = ("_absolved", "_good", "_guilty")
 
     def __init__(self) -> None:
         self._guilty: _Known = {}
         self._good: _Known = {}
+        self._absolved: Identity | None = None  # the last one noted, if nothing came since
 
     def convict(self, peer: Identity) -> list[str]:
         """The peer is proven guilty, whatever good it sent before.
 
         Returns the addresses that may be barred now, or not any longer.
         """
+        self._absolved = None
         good = self._good.get(peer.host, {})
         good.pop(peer.peer_id, None)
         if not good:
@@ -43,8 +45,9 @@ class Bans:
 
         Returns the addresses that may be barred now, or not any longer.
         """
-        if self.is_guilty(peer):
-            return []
+        if peer == self._absolved or self.is_guilty(peer):
+            return []  # from one peer comes piece after piece, and to note it again is no news
+        self._absolved = peer
         is_news = peer.peer_id not in self._good.get(peer.host, ())
         forgotten = _note(self._good, peer, MAX_PROVEN_ADDRESSES)
         return [peer.host, *forgotten] if is_news else []

@@ -6,8 +6,8 @@ of, its input is taken in as it comes (``arrivals``), and judged then.
 
 from __future__ import annotations
 
-from itertools import count, islice
-from operator import attrgetter, ne
+from itertools import count, groupby, islice
+from operator import and_, attrgetter, eq
 from typing import TypeAlias
 
 from ..limits import BLOCK_SIZE, MIN_PLACED_BLOCKS
@@ -37,34 +37,33 @@ class Expected:
             return None
         runs: list[Run] = []
         blocks = 0
-        info = next(iter(link.out.values()), None)
-        while info is not None and blocks < most:
-            piece, first = info.piece, info.block
-            length = self._length(link, info, link.gone_below + blocks, most - blocks)
-            if not length:
-                break
-            place = piece.view(0)[first * BLOCK_SIZE : (first + length) * BLOCK_SIZE]
-            runs.append((piece.index, first, length, place))
-            blocks += length
-            info = next(islice(link.out.values(), blocks, None), None)
-            if info is not None and info.piece is piece:
-                break  # an input would have these in one run with the others
+        for piece, asked in groupby(islice(link.out.values(), most), _piece_of):
+            infos = list(asked)
+            first, length = infos[0].block, self._together(link, piece, infos, blocks)
+            if length:
+                place = piece.view(0)[first * BLOCK_SIZE : (first + length) * BLOCK_SIZE]
+                runs.append((piece.index, first, length, place))
+                blocks += length
+            if length < len(infos):
+                break  # an input would have the rest in one run with these
         return runs if blocks >= MIN_PLACED_BLOCKS else None
 
-    def _length(self, link: LinkRequests, info: RequestInfo, serial: int, most: int) -> int:
-        """How many blocks of the piece, from that of ``info`` on, come one after the other if
-        its request is the oldest, of that ``serial``."""
-        piece, first = info.piece, info.block
+    def _together(
+        self, link: LinkRequests, piece: ActivePiece, infos: list[RequestInfo], before: int
+    ) -> int:
+        """How many of these requests for blocks of ``piece`` are for one after the other, with
+        ``before`` requests ahead of them and none that was passed over."""
+        first = infos[0].block
         if piece.index == self._active.last_piece or not is_open_to(piece, link, first):
             return 0
-        whole = piece.length // BLOCK_SIZE
-        key = self._active.key_of(info)
-        asked = list(map(link.out.get, range(key, key + min(most, whole - first))))
-        if None in asked:
-            del asked[asked.index(None) :]
-        in_turn = not any(map(ne, map(_serial_of, asked), count(serial)))
-        holders = map(piece.requests.__getitem__, range(first, first + len(asked)))
-        return len(asked) if in_turn and not any(map(_are_several, map(len, holders))) else 0
+        blocks = range(first, min(first + len(infos), piece.length // BLOCK_SIZE))
+        serials = count(link.gone_below + before)
+        in_order = map(
+            and_, map(eq, map(_block_of, infos), blocks), map(eq, map(_serial_of, infos), serials)
+        )
+        length = [*in_order, False].index(False)
+        holders = map(piece.requests.__getitem__, blocks[:length])
+        return 0 if any(map(_are_several, map(len, holders))) else length
 
 
 def is_open_to(piece: ActivePiece, link: LinkRequests, block: int) -> bool:
@@ -76,4 +75,6 @@ def is_open_to(piece: ActivePiece, link: LinkRequests, block: int) -> bool:
 
 
 _are_several = (1).__lt__
+_block_of = attrgetter("block")
+_piece_of = attrgetter("piece")
 _serial_of = attrgetter("serial")

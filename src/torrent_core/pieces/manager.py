@@ -235,7 +235,7 @@ class ActivePieceManager:
         if moved & ORPHANED:
             self.orphaned ^= bit
         if moved & IDLE:
-            self.memory.note_idle(piece)
+            self.memory.note_idle(piece, idle=bool(standing & IDLE))
 
     # --- Requests ----------------------------------------------------------------------
 

@@ -91,9 +91,9 @@ class PieceMemory:
 
     # --- Giving way --------------------------------------------------------------------
 
-    def note_idle(self, piece: ActivePiece) -> None:
-        """Whether nobody works on some of the piece's memory has changed."""
-        if piece.idle:
+    def note_idle(self, piece: ActivePiece, *, idle: bool) -> None:
+        """Whether nobody works on some of the piece's memory has changed: now it is so."""
+        if idle:
             self._idle[piece.index] = piece
             self.budget.offer(self._owner)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import attrs
 
 from ..linkstate import LinkState
@@ -9,8 +11,7 @@ from ..types import ReleaseCause
 from .active import ActivePiece, RequestInfo
 
 
-@attrs.frozen
-class Outcome:
+class Outcome(NamedTuple):
     """What one received block meant."""
 
     completed: ActivePiece | None = None

@@ -38,12 +38,15 @@ class FileMap:
         """
         if not self.geometry.contains(piece, begin, length):
             raise LocalProtocolError(f"no bytes {begin}+{length} in piece {piece}")
-        at = piece * self.geometry.piece_length + begin
+        return self._runs(piece * self.geometry.piece_length + begin, length)
+
+    def _runs(self, at: int, length: int) -> tuple[Span, ...]:
+        """The same of a range of the whole payload."""
         end = at + length
         row = bisect_right(self._starts, at) - 1
         first = self.files[self._indices[row]]
         if end <= first.offset + first.length:  # as nearly always
-            return (Span(self._indices[row], at - first.offset, length),) if length else ()
+            return (Span(self._indices[row], at - first.offset, length),)
         found = []
         while at < end:
             index = self._indices[row]
@@ -56,9 +59,10 @@ class FileMap:
 
     def piece_spans(self, piece: int) -> tuple[Span, ...]:
         """``spans`` of a whole piece."""
-        if not 0 <= piece < self.geometry.piece_count:
+        geometry = self.geometry
+        if not 0 <= piece < geometry.piece_count:
             raise LocalProtocolError(f"no piece {piece}")
-        return self.spans(piece, 0, self.geometry.piece_size(piece))
+        return self._runs(piece * geometry.piece_length, geometry.piece_size(piece))
 
     def files_of(self, piece: int) -> tuple[int, ...]:
         """Indices of the files that have bytes in a piece, ascending; pad files included."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -108,8 +109,8 @@ class Backlog:
         lane.out += 1
         job = self._context.jobs.begin(
             lane.expects,
-            lambda event: self._done(task, event),
-            lambda event: self._fail(task, event),
+            partial(self._done, task),
+            partial(self._fail, task),
             fits=task.fits,
         )
         self._context.actions.append(task.action(job))

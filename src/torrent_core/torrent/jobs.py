@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-import attrs
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import LocalProtocolError
 from ..events import (
@@ -27,8 +25,7 @@ def any_size(_event: object) -> bool:
     return True
 
 
-@attrs.frozen
-class _Job:
+class _Job(NamedTuple):
     expects: type[object]
     fits: Callable[[Any], bool]  # of what ``expects`` says, as all that follow
     done: Callable[[Any], None]
