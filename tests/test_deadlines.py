@@ -85,6 +85,16 @@ def test_ties_go_to_the_key_that_was_armed_first() -> None:
     assert deadlines.pop_due(5) is None
 
 
+def test_ties_of_ranked_keys_go_to_the_lesser_rank_whenever_they_were_armed() -> None:
+    deadlines: Deadlines[str] = Deadlines()
+    deadlines.set("b", 5, rank=2)
+    deadlines.set("a", 5, rank=1)
+    deadlines.clear("b")
+    deadlines.set("c", 5, rank=3)
+    deadlines.set("b", 5, rank=2)
+    assert [deadlines.pop_due(5) for _ in "abc"] == ["a", "b", "c"]
+
+
 def test_a_key_that_moves_keeps_its_turn_and_one_that_is_cleared_loses_it() -> None:
     deadlines: Deadlines[str] = Deadlines()
     for key in "abc":
