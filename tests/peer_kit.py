@@ -36,6 +36,9 @@ class Sink:
         self.buffers.append(bytearray(length))
         return memoryview(self.buffers[-1])
 
+    def expected(self, state: LinkState, most: int) -> None:
+        """Nobody was asked for anything."""
+
 
 def make_state(*, fast: bool = True, extended: bool = True, incoming: bool = False) -> LinkState:
     return LinkState(

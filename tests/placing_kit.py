@@ -28,15 +28,17 @@ def fill(places: list[memoryview], data: bytes | memoryview) -> int:
 
 
 class PlacedTwin(Torrent):
-    """A torrent beside which another lives that is told the same, but that whatever can be placed
-    is placed.  What both answer must be the same, to the byte.
+    """A torrent that takes block after block, beside which two others live: one is told the same,
+    of the other whatever can be placed is placed.  What they answer must be the same, to the byte.
 
-    An input that is longer than the places is two for both.
+    An input that is longer than the places is two for all.
     """
 
     def __init__(self, metainfo: Metainfo, *, random: RandomSource, **settings: Any) -> None:
         self.twin = Torrent(metainfo, random=copy.deepcopy(random), **settings)
+        self.third = Torrent(metainfo, random=copy.deepcopy(random), **settings)
         super().__init__(metainfo, random=random, **settings)
+        self._context.scheduler.expected = lambda link, most: None
 
     def handle(self, event: Event, now: float) -> list[Action]:
         if not isinstance(event, BytesReceived):
@@ -59,7 +61,8 @@ class PlacedTwin(Torrent):
 
     def _both(self, event: Event, told: Event, now: float) -> list[Action]:
         actions = super().handle(event, now)
-        assert self.twin.handle(told, now) == actions, (event, told)
-        assert self.twin.next_deadline() == self.next_deadline()
-        assert str(self.twin.explain(now)) == str(self.explain(now))
+        for other, what in ((self.twin, told), (self.third, event)):
+            assert other.handle(what, now) == actions, (event, what)
+            assert other.next_deadline() == self.next_deadline()
+            assert str(other.explain(now)) == str(self.explain(now))
         return actions

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from placing_kit import PlacedTwin
+from torrent_core.peer import framing
 from torrent_core.pieces import expected
 from torrent_core.testing.payload import BLOCK
 from torrent_core.testing.stall_machine import StallMachine
@@ -99,6 +100,7 @@ def test_long_inputs(links: int, seed: int, inputs: list[dict[str, Any]]) -> Non
 @pytest.fixture(autouse=True, scope="module")
 def every_run() -> Any:
     """Places also for what is not worth it: pieces are short here."""
-    before, expected.MIN_PLACED_BLOCKS = expected.MIN_PLACED_BLOCKS, 1
-    yield
-    expected.MIN_PLACED_BLOCKS = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expected, "MIN_PLACED_BLOCKS", 1)
+        patch.setattr(framing, "MIN_BLOCKS_TOGETHER", 1)
+        yield

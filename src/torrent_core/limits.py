@@ -254,6 +254,10 @@ in two buffers each, of which a system takes 1,024 (IOV_MAX, limits.h of Linux).
 MIN_PLACED_BLOCKS = 4
 """With fewer than that to come, an input of the usual kind costs less."""
 
+MIN_BLOCKS_TOGETHER = 8
+"""The same of blocks that have come, in an input of the usual kind: to compare their headers
+together and then copy them costs less than one after the other, but not of the four in 64 KiB."""
+
 MAX_CLIENT_NAME = 128
 """Characters kept of a peer's ``v`` (BEP 10; lt truncates for display only)."""
 

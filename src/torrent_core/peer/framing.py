@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 from ..bitfield import wire_length
 from ..errors import WireError
 from ..geometry import Geometry
-from ..limits import BLOCK_SIZE, MAX_PLACED_BLOCKS
+from ..limits import BLOCK_SIZE, MAX_PLACED_BLOCKS, MIN_BLOCKS_TOGETHER
 from ..linkstate import LinkState
 from ..wire.messages import (
     BITFIELD,
@@ -112,6 +112,15 @@ class Framer:
 
         Raises WireError at the first that breaks the protocol, after all that came before it.
         """
+        blocks = len(data) // STRIDE + 1  # of which one may have begun before
+        landing = self._landing(blocks) if blocks >= MIN_BLOCKS_TOGETHER else None
+        if landing is not None and (taken := landing.take(data)):
+            yield from self._landed(landing, taken, now)
+            data = data[taken:]
+        yield from self._split(data, now)
+
+    def _split(self, data: memoryview, now: float) -> Iterator[PeerEvent]:
+        """The same of input that is not known before it comes."""
         at, end = 0, len(data)
         blocks: list[Block] = []
         try:
@@ -170,10 +179,14 @@ class Framer:
 
     def landing(self, most: int) -> Landing | None:
         """Places for what comes next, ``most`` bytes at most; None if that is not known."""
+        return self._landing(most // STRIDE)
+
+    def _landing(self, most: int) -> Landing | None:
+        """The same for so many blocks."""
         if self._tail:
             return None
         block = self._arriving
-        runs = self._sink.expected(self._state, min(most // STRIDE, MAX_PLACED_BLOCKS))
+        runs = self._sink.expected(self._state, min(most, MAX_PLACED_BLOCKS))
         if runs is None:
             return None
         if block is None:
@@ -202,7 +215,7 @@ class Framer:
             self._state.down.add(blocks * BLOCK_SIZE, now)
             yield RunsReceived(landing.filled(blocks))
         if whole * STRIDE < count:
-            yield from self.split(memoryview(landing.gathered(whole, count)), now)
+            yield from self._split(memoryview(landing.gathered(whole, count)), now)
 
     def detach(self) -> None:
         """Write no more to the sink's view; the rest of that block is dropped."""

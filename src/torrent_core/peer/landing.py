@@ -8,6 +8,7 @@ else is taken out of the places again, and read as any input: nobody has used th
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 from typing import TypeAlias
@@ -22,6 +23,9 @@ STRIDE = HEADER + BLOCK_SIZE
 
 # Made once: what can be left to ``map`` costs a block next to nothing.
 _HEADERS = [slice(at * HEADER, (at + 1) * HEADER) for at in range(MAX_PLACED_BLOCKS)]
+_HEADS = [slice(at * STRIDE, at * STRIDE + HEADER) for at in range(MAX_PLACED_BLOCKS)]
+_PAYLOADS = [slice(at * STRIDE + HEADER, (at + 1) * STRIDE) for at in range(MAX_PLACED_BLOCKS)]
+_ALL = slice(None)
 _BLOCKS = [slice(at * BLOCK_SIZE, (at + 1) * BLOCK_SIZE) for at in range(MAX_PLACED_BLOCKS)]
 
 
@@ -49,6 +53,22 @@ class Landing:
         blocks_ahead = len(self._expected) // HEADER
         self.room = blocks_ahead * STRIDE + (0 if rest is None else len(rest))
         """Bytes that they hold."""
+
+    def take(self, data: memoryview) -> int:
+        """Put the blocks that end in ``data`` into the places; returns how many bytes that took,
+        none if it does not begin as was expected."""
+        rest = self.rest
+        blocks = min((len(data) - rest) // STRIDE, len(self._expected) // HEADER)
+        if blocks <= 0 or data[rest : rest + HEADER] != self._expected[:HEADER]:
+            return 0
+        after = data[rest:]
+        heads = map(after.__getitem__, _HEADS[:blocks])
+        payloads = map(after.__getitem__, _PAYLOADS[:blocks])
+        parts = chain(
+            [data[:rest]] * self._opened, chain.from_iterable(zip(heads, payloads, strict=True))
+        )
+        deque(map(memoryview.__setitem__, self.buffers, repeat(_ALL), parts), maxlen=0)
+        return rest + blocks * STRIDE
 
     def landed(self, count: int, now: float) -> Iterator[PeerEvent]:
         """What the ``count`` bytes mean that are there now.  Raises WireError."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import Enum
 from itertools import islice, repeat
+from operator import attrgetter
 from typing import TypeAlias
 
 import attrs
@@ -240,7 +241,7 @@ class ActivePiece(Segments):
     def add_requests(self, infos: Sequence[RequestInfo]) -> None:
         """A link has been asked for these blocks, one at least: all are probes or none is."""
         requests = self.requests
-        fresh = {info.block: [info] for info in infos}
+        fresh = dict(zip(map(_block_of, infos), map(list, zip(infos, strict=True)), strict=True))
         if not requests.keys().isdisjoint(fresh):
             for block, asked in fresh.items():
                 asked[:0] = requests.get(block, ())
@@ -380,6 +381,8 @@ class ActivePiece(Segments):
 _Test: TypeAlias = Callable[[RequestInfo], bool]
 _named = tuple.__new__
 """Makes a named tuple of a tuple; the class itself would call Python code for that."""
+
+_block_of = attrgetter("block")
 
 _begin_of = BLOCK_SIZE.__mul__
 """Where a block begins in its piece."""
