@@ -106,6 +106,9 @@ class _Sink:
     def open_block(self, state: LinkState, index: int, begin: int, length: int) -> memoryview:
         return self._view[:length]
 
+    def expected(self, state: LinkState, most: int) -> None:
+        """Nobody was asked for anything."""
+
 
 def _state(ordinal: int) -> LinkState:
     address = Address("127.0.0.1", 6881)

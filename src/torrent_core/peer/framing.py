@@ -9,6 +9,7 @@ to where the block belongs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from struct import Struct
 from typing import Protocol, TypeAlias
 
@@ -114,13 +115,12 @@ class Framer:
         """
         blocks = len(data) // STRIDE + 1  # of which one may have begun before
         landing = self._landing(blocks) if blocks >= MIN_BLOCKS_TOGETHER else None
-        if landing is not None and (taken := landing.take(data)):
-            yield from self._landed(landing, taken, now)
-            data = data[taken:]
-        yield from self._split(data, now)
+        if landing is None or not (taken := landing.take(data)):
+            return self._split(data, now)
+        return chain(self._landed(landing, taken, now), self._split(data[taken:], now))
 
     def _split(self, data: memoryview, now: float) -> Iterator[PeerEvent]:
-        """The same of input that is not known before it comes."""
+        """The same of input that was not foreseen."""
         at, end = 0, len(data)
         blocks: list[Block] = []
         try:
@@ -131,7 +131,8 @@ class Framer:
                 if event is not None:
                     yield event
             while at < end:
-                at = self._whole_blocks(data, at, blocks, now)
+                if end - at >= STRIDE:
+                    at = self._whole_blocks(data, at, blocks, now)
                 if blocks:
                     yield BlocksReceived(blocks)
                     blocks = []

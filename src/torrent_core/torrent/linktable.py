@@ -138,6 +138,7 @@ class LinkTable(_Own[L]):
         made = self._make(wire, handed)
         self._links.add(handed.link, made)
         self._by_ordinal[state.ordinal] = made
+        self._rearm(made)
         self.touch(made)
         return made
 
@@ -218,14 +219,13 @@ class LinkTable(_Own[L]):
     # --- The end of a step ---------------------------------------------------------------
 
     def touch(self, link: L) -> None:
-        """The link may have something to send, or another deadline, when the step ends."""
+        """The link may have something to send when the step ends."""
         self._touched[link.state.ordinal] = link
 
     def flush(self) -> None:
         """One ``Send`` for each link that has something to say."""
         for link in self._touched.values():
             self.flush_one(link)
-            self._rearm(link)
         self._touched.clear()
 
     def flush_one(self, link: L) -> None:
@@ -236,10 +236,10 @@ class LinkTable(_Own[L]):
 
     # --- Time ----------------------------------------------------------------------------
 
-    def pop_due(self) -> L | None:
-        """The next link whose own deadline has come."""
-        ordinal = self._deadlines.pop_due(self._context.now)
-        return None if ordinal is None else self._by_ordinal[ordinal]
+    def next_due(self) -> L | None:
+        """A link whose own deadline has come: there is something to do until it has another."""
+        due = self._first()
+        return None if due is None or due[0].when > self._context.now else due[1]
 
     def postpone(self, seconds: float) -> None:
         """Hold the last ``seconds`` against no peer; what is due of ours stays due."""
@@ -249,8 +249,22 @@ class LinkTable(_Own[L]):
 
     def next_deadline(self) -> Deadline | None:
         """The first deadline of any link."""
-        first = self._deadlines.soonest()
-        return None if first is None else self._by_ordinal[first[1]].wire.next_deadline()
+        due = self._first()
+        return None if due is None else due[0]
+
+    def _first(self) -> tuple[Deadline, L] | None:
+        """The first deadline of any link, and whose it is.
+
+        Whatever is said or heard puts a link's deadline off, so that what is noted is too early
+        at worst: it is looked at when it seems to be the first, and not with every message.
+        """
+        while (first := self._deadlines.soonest()) is not None:
+            link = self._by_ordinal[first[1]]
+            due = link.wire.next_deadline()
+            if due is not None and due.when <= first[0]:
+                return due, link
+            self._rearm(link)
+        return None
 
     def _rearm(self, link: L) -> None:
         due = link.wire.next_deadline()

@@ -279,7 +279,7 @@ class LinkMachine(_Own, Generic[L]):
 
     def _tick(self, _event: Tick) -> None:
         self._dialling.stale = True
-        while (link := self._links.pop_due()) is not None:
+        while (link := self._links.next_due()) is not None:
             for happened in link.wire.tick(self._context.now):
                 self._on_peer[type(happened)](link, happened)
             if not link.gone:
