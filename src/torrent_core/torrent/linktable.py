@@ -138,7 +138,7 @@ class LinkTable(_Own[L]):
         made = self._make(wire, handed)
         self._links.add(handed.link, made)
         self._by_ordinal[state.ordinal] = made
-        self._rearm(made)
+        self._arm(state.ordinal, wire.next_deadline())
         self.touch(made)
         return made
 
@@ -245,7 +245,7 @@ class LinkTable(_Own[L]):
         """Hold the last ``seconds`` against no peer; what is due of ours stays due."""
         for link in self._links:
             link.wire.postpone(seconds)
-            self._rearm(link)
+            self._arm(link.state.ordinal, link.wire.next_deadline())
 
     def next_deadline(self) -> Deadline | None:
         """The first deadline of any link."""
@@ -263,12 +263,11 @@ class LinkTable(_Own[L]):
             due = link.wire.next_deadline()
             if due is not None and due.when <= first[0]:
                 return due, link
-            self._rearm(link)
+            self._arm(first[1], due)
         return None
 
-    def _rearm(self, link: L) -> None:
-        due = link.wire.next_deadline()
-        self._deadlines.put(link.state.ordinal, None if due is None else due.when)
+    def _arm(self, ordinal: int, due: Deadline | None) -> None:
+        self._deadlines.put(ordinal, None if due is None else due.when)
 
 
 def one_too_many(first: L, link: L, *, we_are_greater: bool) -> L:
