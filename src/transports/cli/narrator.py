@@ -50,13 +50,13 @@ class Narrator:
     def tell(self, report: object) -> Story | None:
         """The story of one report; None for what only counts or was told."""
         match report:
+            case actions.PieceVerified():
+                self._trouble_told.clear()  # the storage works again
+                return None
             case actions.StateChanged(state=state):
                 return Story("state", {"new_state": state.value})
             case PeerUnreachable(address=address, detail=detail):
                 return self._unreachable(address, detail)
-            case actions.PieceVerified():
-                self._trouble_told.clear()  # the storage works again
-                return None
             case actions.LinkReady(link=link, address=address):
                 self._addresses[link] = address
                 self._failures.pop(address, None)

@@ -10,6 +10,7 @@ import anyio.to_thread
 from torrent_core import Explanation, PeerStatus, Session, Torrent, TorrentStatus
 from torrent_core.actions import (
     MetadataReceived,
+    PieceVerified,
     Report,
     StateChanged,
     StorageTrouble,
@@ -172,6 +173,8 @@ class TorrentHandle:
 
     def notice(self, report: Report) -> None:
         """Take in what the core reports of this torrent, and wake who waits for it."""
+        if type(report) is PieceVerified:  # of which there are more than of all others
+            return
         if isinstance(report, StorageTrouble):
             if not _is_fatal(report):
                 return

@@ -37,6 +37,7 @@ class TorrentFiles:
         self._preallocate = preallocate
         self._lock = threading.Lock()
         self._unsynced: dict[str, None] = {}
+        self._written: dict[int, None] = {}  # files to be synced as well
         self._buffered: dict[int, bool] = {}
 
     def path(self, index: int) -> str:
@@ -69,12 +70,16 @@ class TorrentFiles:
 
     def touched(self, index: int) -> None:
         """File ``index`` was written: it waits for ``sync``."""
-        self._mark(self.path(index))
+        if index not in self._written:  # a sync that takes it just now still flushes it
+            with self._lock:
+                self._written[index] = None
 
     def sync(self) -> None:
         """Make all that was written before this call safe from power loss; OSError."""
         with self._lock:
             pending, self._unsynced = self._unsynced, {}
+            written, self._written = self._written, {}
+        pending.update(dict.fromkeys(map(self.path, written)))
         try:
             for path in pending:
                 fsync_path(path)

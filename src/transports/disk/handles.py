@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TypeAlias
 
 MAX_OPEN_FILES = 64
@@ -17,14 +17,22 @@ Key: TypeAlias = tuple[int, int, bool]
 
 
 class Handle:
-    """An open file; closed when it is neither cached nor in use."""
+    """An open file, in use until the end of its ``with``; closed when it is neither cached nor
+    in use."""
 
-    __slots__ = ("cached", "fd", "users")
+    __slots__ = ("cached", "fd", "release", "users")
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, release: Callable[[Handle], None]) -> None:
         self.fd = fd
+        self.release = release
         self.users = 1
         self.cached = True
+
+    def __enter__(self) -> int:
+        return self.fd
+
+    def __exit__(self, *_raised: object) -> None:
+        self.release(self)
 
 
 class HandleCache:
@@ -49,14 +57,10 @@ class HandleCache:
             self._owners += 1
             return self._owners
 
-    @contextlib.contextmanager
-    def use(self, key: Key, opener: Callable[[], int]) -> Iterator[int]:
-        """The descriptor for ``key``, made by ``opener`` if there is none; not to be kept."""
-        handle = self._acquire(key) or self._adopt(key, opener())
-        try:
-            yield handle.fd
-        finally:
-            self._release(handle)
+    def use(self, key: Key, opener: Callable[[], int]) -> AbstractContextManager[int]:
+        """The descriptor for ``key``, made by ``opener`` if there is none; to be entered at once,
+        and not to be kept."""
+        return self._acquire(key) or self._adopt(key, opener())
 
     def drop(self, owner: int | None = None) -> None:
         """Close the owner's files, or all, each as soon as nobody uses it."""
@@ -76,7 +80,7 @@ class HandleCache:
         with self._lock:
             if key in self._handles:  # another thread was quicker
                 self._evict(key)
-            handle = self._handles[key] = Handle(fd)
+            handle = self._handles[key] = Handle(fd, self._release)
             if len(self._handles) > self._limit:
                 self._evict(next(iter(self._handles)))
             return handle

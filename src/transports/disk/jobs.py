@@ -57,15 +57,23 @@ def perform(files: TorrentFiles, job: Job) -> StorageEvent:
 
 
 def _hash(files: TorrentFiles, job: HashPiece) -> StorageEvent:
+    digests: tuple[bytes, ...] = ()
+    if job.data is not None and not job.blocks:  # as nearly always
+        digest = hashlib.sha1(job.data).digest()
+    else:
+        digest, digests = _hash_parts(files, job)
+    written = digest == job.expected and job.data is not None and _stores(files, job, job.data)
+    return PieceHashed(job.torrent, job.job, digest, digests, written)
+
+
+def _hash_parts(files: TorrentFiles, job: HashPiece) -> tuple[bytes, tuple[bytes, ...]]:
+    """The digests of the piece, and of each of its ``job.blocks``."""
     sha1, blocks = hashlib.sha1(), BlockHasher() if job.blocks else None
     for view in _parts(files, job):
         sha1.update(view)
         if blocks is not None:
             blocks.update(view)
-    digests = () if blocks is None else blocks.digests(job.blocks)
-    digest = sha1.digest()
-    written = digest == job.expected and job.data is not None and _stores(files, job, job.data)
-    return PieceHashed(job.torrent, job.job, digest, digests, written)
+    return sha1.digest(), () if blocks is None else blocks.digests(job.blocks)
 
 
 def _stores(files: TorrentFiles, job: HashPiece, data: memoryview) -> bool:
