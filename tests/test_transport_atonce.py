@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from torrent_core.types import Span
 from transport_kit import torrent
 from transports.disk import files as files_module
 from transports.disk import mounts
-from transports.disk.atonce import LONGEST_AT_ONCE, REST, TOO_LONG, AtOnce
+from transports.disk.atonce import LONGEST_AT_ONCE, REST, TOO_LONG, AtOnce, waits
 from transports.disk.files import TorrentFiles
 from transports.disk.handles import HandleCache
 
@@ -86,8 +89,8 @@ def test_a_long_piece_is_for_a_thread(files: TorrentFiles, clock: Clock) -> None
     assert AtOnce(clock).perform(files, job(bytes(LONGEST_AT_ONCE + 1))) is None
 
 
-def test_once_it_took_long_threads_do_it_for_a_while(files: TorrentFiles, clock: Clock) -> None:
-    at_once = AtOnce(clock)
+def test_once_it_waited_long_threads_do_it_for_a_while(files: TorrentFiles, clock: Clock) -> None:
+    at_once = AtOnce(clock, itertools.count().__next__)
     clock.step = 1.01 * TOO_LONG
     assert at_once.perform(files, job()) is not None
     clock.step = 0.0
@@ -95,6 +98,26 @@ def test_once_it_took_long_threads_do_it_for_a_while(files: TorrentFiles, clock:
     assert at_once.perform(files, job()) is None
     clock.now += 0.02 * REST
     assert at_once.perform(files, job()) is not None
+
+
+def test_what_took_long_without_waiting_is_done_at_once_again(
+    files: TorrentFiles, clock: Clock
+) -> None:
+    at_once = AtOnce(clock, lambda: 7)  # others had the processor
+    clock.step = 1.01 * TOO_LONG
+    assert at_once.perform(files, job()) is not None
+    assert at_once.perform(files, job()) is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counted by Linux")
+def test_who_waits_is_counted() -> None:
+    before = waits()
+    silent, reader = socket.socketpair()
+    with silent, reader:
+        reader.settimeout(0.001)
+        with pytest.raises(TimeoutError):
+            reader.recv(1)
+    assert waits() > before
 
 
 def test_padding_is_quick(tmp_path: Path) -> None:

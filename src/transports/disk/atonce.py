@@ -6,12 +6,14 @@ the loop waits for it after every call to the system.  A download of 1 GiB took 
 time so, and pieces of 16 KiB ten times as long.
 
 A loop must not wait for a device, though.  So this is done for short pieces alone, in files that
-are open, on file systems of the machine's own whose writes go to memory; and if one takes long
+are open, on file systems of the machine's own whose writes go to memory; and if one had to wait
 nevertheless, as it may while more is written than the device can take, threads do it for a while.
+What only took long, because other programs had the processor, would take longer so.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -30,12 +32,28 @@ TOO_LONG = 0.02
 REST = 10.0
 """Seconds for which threads do it then (Linux writes a full cache back within 5 s and less)."""
 
+if sys.platform == "linux":
+    from resource import RUSAGE_THREAD, getrusage
+
+    def waits() -> int:
+        """How often this thread has given the processor away, because it had to wait."""
+        return getrusage(RUSAGE_THREAD).ru_nvcsw
+
+else:  # nothing is done at once there (``mounts``)
+
+    def waits() -> int:
+        """Nobody counts."""
+        return 0
+
 
 class AtOnce:
     """Answers what can be answered at once; for one thread."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, waits: Callable[[], int] = waits
+    ) -> None:
         self._clock = clock
+        self._waits = waits
         self._not_before = clock()
 
     def perform(self, files: TorrentFiles, job: HashPiece) -> StorageEvent | None:
@@ -45,8 +63,9 @@ class AtOnce:
         begun = self._clock()
         if begun < self._not_before or not all(map(files.is_quick, job.spans)):
             return None
+        before = self._waits()
         answer = perform(files, job)
         ended = self._clock()
-        if ended - begun > TOO_LONG:
+        if ended - begun > TOO_LONG and self._waits() > before:
             self._not_before = ended + REST
         return answer
