@@ -309,7 +309,7 @@ class Asking:
             if active.refuses(usable & self._picker.candidates):
                 return None  # with many links that is the rule, and a pick is dear
             index = self._picker.pick(usable, link.state.suggested)
-            return None if index is None else active.get_or_create(index, now)
+            return None if index is None else active.begin(index, now)
         piece = link.current
         if piece is None or not dry >> piece.index & 1:
             piece = active.get(lowest(dry & ~active.owned or dry))

@@ -96,10 +96,18 @@ class ActivePieceManager:
         """The active piece ``index``, made now if memory allows; None if it does not."""
         piece = self._pieces.get(index)
         if piece is None:
-            piece = self._make(index, now)
-            if not self.memory.take(piece, 0):
-                return None
-            self._activate(piece)
+            piece = self.begin(index, now)
+            if piece is not None:
+                self.refresh(piece)
+        return piece
+
+    def begin(self, index: int, now: float) -> ActivePiece | None:
+        """The same of a piece that is not active, some of whose blocks are asked for next
+        (``request``): not before that is it among the open ones."""
+        piece = self._make(index, now)
+        if not self.memory.take(piece, 0):
+            return None
+        self._activate(piece)
         return piece
 
     def refuses(self, pieces: int) -> bool:
@@ -121,6 +129,7 @@ class ActivePieceManager:
         piece = self._make(index, now)
         piece.restore(blocks)
         self._activate(piece)
+        self.refresh(piece)
 
     def _make(self, index: int, now: float) -> ActivePiece:
         length = self._geometry.piece_size(index)
@@ -128,7 +137,6 @@ class ActivePieceManager:
 
     def _activate(self, piece: ActivePiece) -> None:
         self._pieces.add(piece.index, piece)
-        self.refresh(piece)
         self._on_activated(piece.index)
 
     def get(self, index: int) -> ActivePiece | None:
@@ -206,9 +214,10 @@ class ActivePieceManager:
         """``link`` works on ``piece`` from now on, and on no other; nobody else does."""
         if link.current is not None:
             self.disown(link.current)
-        # Its former owner must not keep it as its current piece: once the piece is gone,
-        # that link would go on asking for it.
-        self.disown(piece)
+        if piece.owner is not None:
+            # Its former owner must not keep it as its current piece: once the piece is gone,
+            # that link would go on asking for it.
+            self.disown(piece)
         link.current = piece
         piece.owner = link.state.ordinal
         self.owned |= 1 << piece.index
