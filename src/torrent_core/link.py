@@ -171,6 +171,11 @@ class Link:
         self._outbox.sent(count, now)
 
     @property
+    def has_output(self) -> bool:
+        """Whether there is anything to drain."""
+        return self._outbox.has_output
+
+    @property
     def unsent(self) -> int:
         """Bytes drained and not reported as sent."""
         return self._outbox.unsent

@@ -44,6 +44,11 @@ _BLOCKS = Struct(f"{PIECE_HEADER.format}{BLOCK_SIZE}x")
 """The header of one such after the other."""
 
 
+_HAVES = Struct(">IBI")
+_WHOLE_HAVE = _HAVES.size - _PREFIX
+_HAVE_HEAD = _HAVES.pack(_WHOLE_HAVE, HAVE, 0)[:_WITH_ID]
+
+
 class Splitter(Protocol):
     """Takes the input of one link apart; ``Framer`` is the one for a torrent that is known."""
 
@@ -101,7 +106,7 @@ class Framer:
         self._sink = sink
         self._haves = Haves(state, geometry)
         self._handlers = [*handlers]
-        self._handlers[HAVE] = self._haves.add
+        self._handlers[HAVE] = self._haves.read
         self._limit = max_message_length(geometry.piece_count)
         self._bounds = _bounds(geometry)
         self._tail = bytearray()
@@ -136,6 +141,8 @@ class Framer:
                 if blocks:
                     yield BlocksReceived(blocks)
                     blocks = []
+                if data[at : at + _WITH_ID] == _HAVE_HEAD:
+                    at = self._whole_haves(data, at)
                 ready = at + self._need(data[at : at + _WITH_ID])
                 if ready > end:
                     break
@@ -174,6 +181,19 @@ class Framer:
             at += STRIDE
         if len(blocks) > before:
             self._state.down.add((len(blocks) - before) * BLOCK_SIZE, now)
+        return at
+
+    def _whole_haves(self, data: memoryview, at: int) -> int:
+        """Take the whole HAVEs that lie at ``at``, one upon the other; returns where they end.
+
+        Among leechers they are most of what comes.  ``_act`` would do for these too.
+        """
+        whole = (len(data) - at) // _HAVES.size * _HAVES.size
+        for length, message_id, index in _HAVES.iter_unpack(data[at : at + whole]):
+            if length != _WHOLE_HAVE or message_id != HAVE:
+                break
+            self._haves.add(index)
+            at += _HAVES.size
         return at
 
     # --- In place ----------------------------------------------------------------------------

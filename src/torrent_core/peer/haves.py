@@ -29,9 +29,12 @@ class Haves:
         self.indices: list[int] = []
         """In the order in which they came; as many as fit in an input."""
 
-    def add(self, body: memoryview) -> None:
+    def read(self, body: memoryview) -> None:
         """BEP 3, have.  Raises WireError for a piece that does not exist."""
-        index: int = PREFIX.unpack(body)[0]
+        self.add(PREFIX.unpack(body)[0])
+
+    def add(self, index: int) -> None:
+        """The same, of the piece that it names."""
         if index >= self._geometry.piece_count:
             raise WireError(f"piece {index} does not exist", "have")
         self.indices.append(index)

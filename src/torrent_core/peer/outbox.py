@@ -73,6 +73,11 @@ class Outbox:
             self._up.add(payload, now)
 
     @property
+    def has_output(self) -> bool:
+        """Whether there is anything to drain."""
+        return bool(self._parts)
+
+    @property
     def unsent(self) -> int:
         """Bytes drained and not reported as sent."""
         return self._drained - self._sent

@@ -142,8 +142,10 @@ class Asking:
 
     def next_dirty(self) -> LinkRequests | None:
         """The next link to ``fill`` before the step ends, or None."""
-        ordinal = next(iter(self._dirty), None)
-        if ordinal is None and (self._blocks_free or self._memory_free) and self._may_take():
+        if self._dirty:
+            return self._active.links[next(iter(self._dirty))]
+        ordinal = None
+        if (self._blocks_free or self._memory_free) and self._may_take():
             ordinal = self._taker(self._awake)
             if ordinal is None:
                 # Before those that have just lost something, or they would take it back.

@@ -26,7 +26,7 @@ from ..events import (
 )
 from ..limits import SLEPT
 from ..peer import events as peer
-from ..types import Address, Buffer, CloseReason, InfoHash, TorrentState
+from ..types import Address, CloseReason, InfoHash, TorrentState
 from .dialling import Dialling
 from .finding import Finding
 from .linktable import LinkTable
@@ -181,7 +181,8 @@ class LinkMachine(_Own, Generic[L]):
 
     def _after_input(self, link: L) -> None:
         """A link that lives has been heard."""
-        self._links.touch(link)
+        if link.wire.has_output:
+            self._links.touch(link)
 
     def _forget(self, link: L) -> None:
         """What hangs on a link that is gone."""
@@ -193,10 +194,7 @@ class LinkMachine(_Own, Generic[L]):
     def _bytes_received(self, event: BytesReceived) -> None:
         link = self._links.get(event.link)
         if link is not None:
-            self._hear(link, event.data)
-
-    def _hear(self, link: L, data: Buffer) -> None:
-        self._take_in(link, link.receive(data, self._context.now))
+            self._take_in(link, link.receive(event.data, self._context.now))
 
     def _take_in(self, link: L, said: Iterator[peer.PeerEvent]) -> None:
         for happened in said:

@@ -143,7 +143,7 @@ class Torrent(LinkMachine[TorrentLink]):
         link = self._links.adopt(handed)
         self._opened(link)
         if self._context.is_running:
-            self._hear(link, handed.heard)
+            self._take_in(link, link.receive(handed.heard, self._context.now))
         else:
             self._close(link, CloseReason.STOPPING)
         return self._end_step()
@@ -298,7 +298,7 @@ class Torrent(LinkMachine[TorrentLink]):
     def _after_input(self, link: TorrentLink) -> None:
         self._uploads.pump(link)
         self._describing.pump(link)
-        self._links.touch(link)
+        super()._after_input(link)
 
     def _sent(self, event: Sent) -> None:
         link = self._links.get(event.link)
