@@ -245,6 +245,8 @@ class Session:
         """The metadata is here: put a torrent in the place of the magnet, and give it all that
         the magnet had."""
         info_hash = magnet.info_hash
+        if self.magnets.get(info_hash) is not magnet:
+            return []  # it was put away, and its links are still being closed
         self.magnets.remove(info_hash)
         priorities = magnet.magnet.priorities(len(metainfo.files))
         torrent = self._make_torrent(metainfo, priorities, magnet.dialling)
@@ -288,9 +290,8 @@ class Session:
         self._turn_to(torrent)
         actions = torrent.handle(event, self._now)
         self._after(torrent)
-        magnet = self.magnets.get(torrent.info_hash)  # none that was put away: it is being closed
-        if magnet is torrent and magnet is not None and magnet.metainfo is not None:
-            actions += self._resolved(magnet, magnet.metainfo)
+        if isinstance(torrent, Magnet) and torrent.metainfo is not None:
+            actions += self._resolved(torrent, torrent.metainfo)
         return actions
 
     def _after(self, torrent: _Member) -> None:
