@@ -9,9 +9,8 @@ from __future__ import annotations
 from hashlib import sha1
 from itertools import count
 
-import attrs
-
 from .actions import TrackerReplied
+from .classes import define
 from .deadlines import Deadline
 from .dht import Dht, DhtConfig
 from .discovery import Discovery, DiscoveryConfig, Found
@@ -39,7 +38,7 @@ _DHT = "the DHT"
 _GROUPS = {Family.IPV4: GROUP_IPV4, Family.IPV6: GROUP_IPV6}
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Announced:
     """A torrent that discovery knows, as it last saw it."""
 

@@ -17,6 +17,7 @@ from .accounts import Explanation, Explanations
 from .actions import Action, Close
 from .admission import Admission
 from .budget import Budget
+from .classes import define, frozen
 from .deadlines import Deadline, Deadlines, soonest
 from .discovery import DiscoveryConfig
 from .errors import LocalProtocolError, WireError
@@ -50,7 +51,7 @@ _Member: TypeAlias = Torrent | Magnet
 """What goes by an info-hash in a session."""
 
 
-@attrs.frozen
+@frozen
 class SessionConfig:
     """Policy of a session; what concerns one torrent is in ``torrent``."""
 
@@ -63,7 +64,7 @@ class SessionConfig:
     """How peers are found; None: only those that are named, exchanged, or dial us."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Pending:
     """An incoming link that has not named its torrent yet."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import frozen
 from ..types import Address, Family
 
 ROUTERS = (
@@ -16,7 +15,7 @@ ROUTERS = (
 them.  Not used unless the configuration says so: BEP 5 asks not to impose them."""
 
 
-@attrs.frozen
+@frozen
 class DhtConfig:
     """Settings of a ``Dht``; the defaults suit a client that is on all day."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from ..classes import frozen
 from ..dht import ROUTERS
 from ..errors import LocalProtocolError
 from ..types import Address, Family
@@ -11,7 +12,7 @@ from ..types import Address, Family
 _MIN_SECRET = 16
 
 
-@attrs.frozen
+@frozen
 class DiscoveryConfig:
     """Which means of finding peers there are, and what they begin with.
 

@@ -6,6 +6,7 @@ import attrs
 
 from ..actions import Action, StateChanged
 from ..candidates import Bans
+from ..classes import define
 from ..linkstate import LinkState
 from ..metadata import MetadataTransfer
 from ..metainfo import MagnetLink
@@ -13,7 +14,7 @@ from ..torrent import Budgets, TorrentConfig
 from ..types import InfoHash, RandomSource, TorrentState
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Context:
     """Shared by the parts of one magnet, as ``torrent.context`` by those of a torrent."""
 

@@ -13,16 +13,15 @@ from enum import Enum
 from itertools import islice, repeat
 from typing import TypeAlias
 
-import attrs
-
 from ..bitfield import indices, lowest, without
+from ..classes import define
 from ..errors import LocalProtocolError
 from ..limits import BLOCK_SIZE
 from ..types import BlockInfo, Buffer
 from .segments import Segments
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class RequestInfo:
     """One block asked of one link."""
 

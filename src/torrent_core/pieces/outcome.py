@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import frozen
 from ..linkstate import LinkState
 from ..types import ReleaseCause
 from .active import ActivePiece, RequestInfo
 
 
-@attrs.frozen
+@frozen
 class Outcome:
     """What one received block meant."""
 
@@ -27,7 +26,7 @@ USED = Outcome()
 """The block was taken in, and nothing else follows."""
 
 
-@attrs.frozen
+@frozen
 class Released:
     """Requests of one link that became void for one cause."""
 

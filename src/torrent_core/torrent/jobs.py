@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import attrs
-
+from ..classes import frozen
 from ..errors import LocalProtocolError
 from ..events import (
     BlocksHashed,
@@ -27,7 +26,7 @@ def any_size(_event: object) -> bool:
     return True
 
 
-@attrs.frozen
+@frozen
 class _Job:
     expects: type[object]
     fits: Callable[[Any], bool]  # of what ``expects`` says, as all that follow

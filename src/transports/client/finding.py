@@ -12,6 +12,7 @@ import attrs
 from anyio.abc import SocketAttribute, SocketListener
 
 from torrent_core import DiscoveryConfig, SessionConfig
+from torrent_core.classes import frozen
 from torrent_core.dht import ROUTERS
 from torrent_core.lsd import GROUP_IPV4, GROUP_IPV6
 from torrent_core.types import Address, Family
@@ -29,7 +30,7 @@ _FAMILIES: dict[int, Family] = {socket.AF_INET: Family.IPV4, socket.AF_INET6: Fa
 _GROUPS = {Family.IPV4: GROUP_IPV4, Family.IPV6: GROUP_IPV6}
 
 
-@attrs.frozen
+@frozen
 class PeerDiscovery:
     """The means by which a client finds peers; private torrents use their trackers alone."""
 
