@@ -173,7 +173,7 @@ def _count(number: int | None, noun: str) -> str:
     return f"? {noun}s" if number is None else plural(number, noun)
 
 
-@click.command(short_help="Ask trackers how large a swarm is.")
+@click.command()
 @click.argument("source", metavar="SOURCE")
 @tracker_option
 @timeout_option
@@ -193,7 +193,7 @@ def scrape(source: str, urls: tuple[str, ...], timeout: float, as_json: bool, ba
     return _ask_each(subject, 1, begin, timeout, as_json, backend)
 
 
-@click.command(short_help="Announce to trackers once.")
+@click.command()
 @click.argument("source", metavar="SOURCE")
 @tracker_option
 @click.option(
