@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
@@ -39,7 +39,6 @@ from .events import (
 )
 from .finding import DISCOVERY_EVENTS, Finder
 from .limits import HANDSHAKE_TIMEOUT, MAX_HALF_OPEN, MAX_LINKS, SLEPT
-from .magnet import Magnet
 from .metainfo import Metainfo
 from .registry import Registry
 from .torrent import Budgets, Dialling, Torrent, TorrentConfig
@@ -47,7 +46,10 @@ from .torrent.waking import lateness
 from .types import CloseReason, InfoHash, LinkId, RandomSource, TorrentState
 from .wire.handshake import peek_info_hash
 
-_Member: TypeAlias = Torrent | Magnet
+if TYPE_CHECKING:
+    from .magnet import Magnet
+
+_Member: TypeAlias = "Torrent | Magnet"
 """What goes by an info-hash in a session."""
 
 
@@ -216,6 +218,8 @@ class Session:
         )
 
     def _add_magnet(self, event: AddMagnet) -> list[Action]:
+        from .magnet import Magnet  # most sessions never see one
+
         info_hash = event.magnet.info_hash
         self._check_new(info_hash)
         magnet = Magnet(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 
 from ..classes import frozen
-from ..dht import ROUTERS
 from ..errors import LocalProtocolError
 from ..types import Address, Family
+from ..wellknown import ROUTERS
 
 _MIN_SECRET = 16
 
