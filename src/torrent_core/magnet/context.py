@@ -8,7 +8,7 @@ from ..actions import Action, StateChanged
 from ..candidates import Bans
 from ..classes import define
 from ..linkstate import LinkState
-from ..metadata import MetadataTransfer
+from ..metadata.transfer import MetadataTransfer
 from ..metainfo import MagnetLink
 from ..torrent import Budgets, TorrentConfig
 from ..types import InfoHash, RandomSource, TorrentState
