@@ -10,8 +10,8 @@ from itertools import count
 import attrs
 
 from torrent_core.limits import METADATA_REQUESTS
-from torrent_core.metadata import MetadataTransfer
 from torrent_core.metadata.copies import Copy
+from torrent_core.metadata.transfer import MetadataTransfer
 from torrent_core.wire.metadata import MetadataData, piece_count, piece_size
 
 

@@ -21,9 +21,11 @@ from transports.errors import StorageError
 HEAVY = ("rich", "anyio", "asyncio", "attr", "torrent_core", "hashlib")
 
 
-def run_python(code: str, *, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run_python(
+    code: str, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
+        [sys.executable, "-W", "error", "-c", code, *arguments],
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -288,12 +290,12 @@ import os, signal, sys
 
 class Slow:
     def find_spec(self, name, path, target=None):
-        if name == "transports.cli.get":
+        if name == sys.argv[1]:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Slow())
 from transports.cli import main
-sys.exit(main(["--help"]))
+sys.exit(main(["get", "--help"]))
 """
 
 SIGNALLED_WHEN_DONE = """
@@ -323,8 +325,9 @@ def test_ctrl_c_while_a_command_has_no_loop_yet_is_one_line() -> None:
     assert result.stderr == "error: interrupted\n"
 
 
-def test_ctrl_c_while_modules_are_loaded_is_one_line_and_status_130() -> None:
-    result = run_python(INTERRUPTED_WHILE_LOADING)
+@pytest.mark.parametrize("module", ["transports.cli.app", "transports.cli.get"])
+def test_ctrl_c_while_modules_are_loaded_is_one_line_and_status_130(module: str) -> None:
+    result = run_python(INTERRUPTED_WHILE_LOADING, module)
     assert (result.returncode, result.stdout) == (130, "")
     assert result.stderr == "error: interrupted\n"
 

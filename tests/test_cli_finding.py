@@ -23,8 +23,8 @@ from torrent_core.metainfo import MagnetLink
 from torrent_core.types import Address, Family
 from tracker_kit import RealTracker
 from transports.cli import main, options
-from transports.cli.inquiries import info_hash_of
 from transports.cli.options import NO_DISCOVERY_VARIABLE
+from transports.cli.sources import info_hash_of
 
 HASH = bytes(range(40, 60))
 

@@ -67,11 +67,12 @@ def test_the_garbage_collector_is_as_it_was_when_a_command_is_over(monkeypatch):
         return 0
 
     def run(argv: object) -> int:
+        during.append((gc.get_threshold(), gc.get_freeze_count() > 0))
         return runner.run_async(work, backend="asyncio", on_signal=nothing, on_abort=nothing)
 
     monkeypatch.setattr("transports.cli.app.run", run)
     assert cli.main([]) == 0
-    assert during == [(cli.GC_THRESHOLDS, True)]
+    assert during == [(cli.GC_LOADING, False), (cli.GC_THRESHOLDS, True)]
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
 

@@ -11,7 +11,8 @@ from test_client_magnet import Shared, complete
 from torrent_core.types import Address
 from transport_kit import PATIENCE
 from transports.client.client import Client
-from transports.client.finding import NODES_NAME, PeerDiscovery
+from transports.client.discovery import PeerDiscovery
+from transports.client.finding import NODES_NAME
 
 pytestmark = pytest.mark.anyio
 

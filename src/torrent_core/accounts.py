@@ -12,6 +12,7 @@ from enum import Enum
 
 import attrs
 
+from .classes import frozen
 from .types import Address, InfoHash, LinkId, TorrentState
 
 MOST_REASONS = 3
@@ -44,7 +45,7 @@ class Account(Enum):
     """None of these: a bug of ours."""
 
 
-@attrs.frozen
+@frozen
 class Entry:
     """Blocks that stand on one account for one reason."""
 
@@ -63,7 +64,7 @@ class Entry:
     """When it will move if nothing else happens; None if only an event moves it."""
 
 
-@attrs.frozen
+@frozen
 class Explanation:
     """The account of every missing wanted block of one torrent at one moment.
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import attrs
-
+from .classes import frozen
 from .types import (
     Address,
     BlockInfo,
@@ -29,7 +28,7 @@ from .types import (
 # --- The network ---------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class Dial:
     """Open a connection; answer with ``LinkOpened`` or ``DialFailed``."""
 
@@ -37,14 +36,14 @@ class Dial:
     address: Address
 
 
-@attrs.frozen
+@frozen
 class CancelDial:
     """Give a dial up; it is answered all the same, by ``DialFailed`` or ``LinkOpened``."""
 
     dial_id: int
 
 
-@attrs.frozen
+@frozen
 class Send:
     """Send these bytes, after all earlier ones; report progress by ``Sent``."""
 
@@ -52,7 +51,7 @@ class Send:
     data: bytes
 
 
-@attrs.frozen
+@frozen
 class Close:
     """Send what is queued if that is quick, close, and answer with ``LinkClosed``."""
 
@@ -64,7 +63,7 @@ class Close:
 # --- Finding peers -------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class Fetch:
     """GET this http or https URL; answer with ``Fetched`` or ``FetchFailed``.
 
@@ -80,14 +79,14 @@ class Fetch:
     family: Family | None = None
 
 
-@attrs.frozen
+@frozen
 class CancelFetch:
     """Give a fetch up; it is answered all the same, by ``FetchFailed`` or ``Fetched``."""
 
     fetch_id: int
 
 
-@attrs.frozen
+@frozen
 class Resolve:
     """Find the addresses of a host name; answer with ``Resolved``."""
 
@@ -95,7 +94,7 @@ class Resolve:
     host: str
 
 
-@attrs.frozen
+@frozen
 class SendDatagram:
     """Send one UDP datagram from the port that all of them share.  Not answered: it may be
     lost anywhere, here too.  ``address`` has a literal for its host."""
@@ -104,7 +103,7 @@ class SendDatagram:
     data: bytes
 
 
-@attrs.frozen
+@frozen
 class SendMulticast:
     """Send one datagram to a multicast group, on every interface.  Not answered (BEP 14)."""
 
@@ -112,7 +111,7 @@ class SendMulticast:
     data: bytes
 
 
-@attrs.frozen
+@frozen
 class SaveNodes:
     """Keep this for the next start, in place of what was kept before: nodes of the DHT.
 
@@ -124,7 +123,7 @@ class SaveNodes:
 # --- The storage ---------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class HashPiece:
     """SHA-1 of a whole piece: of ``data`` if given, else of ``spans`` read from the files.
 
@@ -147,7 +146,7 @@ class HashPiece:
     expected: bytes = b""
 
 
-@attrs.frozen
+@frozen
 class HashBlocks:
     """SHA-1 of each of these blocks of one piece.  Answer: ``BlocksHashed``.
 
@@ -162,7 +161,7 @@ class HashBlocks:
     chunks: tuple[tuple[BlockInfo, memoryview], ...]
 
 
-@attrs.frozen
+@frozen
 class WriteBlocks:
     """Write each buffer to its span.  Answer: ``Written``.
 
@@ -175,7 +174,7 @@ class WriteBlocks:
     chunks: tuple[tuple[Span, memoryview], ...]
 
 
-@attrs.frozen
+@frozen
 class ReadBlocks:
     """Read these spans, joined.  Answer: ``BlocksRead``."""
 
@@ -185,7 +184,7 @@ class ReadBlocks:
     spans: tuple[Span, ...]
 
 
-@attrs.frozen
+@frozen
 class StatFiles:
     """Size and modification time of every file.  Answer: ``FilesStated``."""
 
@@ -193,7 +192,7 @@ class StatFiles:
     job: int
 
 
-@attrs.frozen
+@frozen
 class CreateFiles:
     """Make each of these files exist, and cut it to its length where it is longer.
 
@@ -205,7 +204,7 @@ class CreateFiles:
     files: tuple[int, ...]
 
 
-@attrs.frozen
+@frozen
 class SaveResume:
     """Replace the resume file by ``data``, atomically, after all that was written is safe.
 
@@ -219,7 +218,7 @@ class SaveResume:
 # --- Reports -------------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class StateChanged:
     """The torrent is now in this state."""
 
@@ -227,7 +226,7 @@ class StateChanged:
     state: TorrentState
 
 
-@attrs.frozen
+@frozen
 class LinkReady:
     """Handshake done: from now on the two sides talk about pieces."""
 
@@ -237,7 +236,7 @@ class LinkReady:
     peer_id: bytes
 
 
-@attrs.frozen
+@frozen
 class LinkLost:
     """A link ended, by our doing or not."""
 
@@ -248,7 +247,7 @@ class LinkLost:
     detail: str
 
 
-@attrs.frozen
+@frozen
 class PieceVerified:
     """The piece is verified *and* written: ours, and announced from now on."""
 
@@ -256,7 +255,7 @@ class PieceVerified:
     piece: int
 
 
-@attrs.frozen
+@frozen
 class PieceFailed:
     """The piece did not match its hash; these links contributed to it."""
 
@@ -265,7 +264,7 @@ class PieceFailed:
     contributors: tuple[LinkId, ...]
 
 
-@attrs.frozen
+@frozen
 class PeerBanned:
     """It is proven that this peer sent spoiled blocks of ``piece``: it is not let in again.
 
@@ -276,7 +275,7 @@ class PeerBanned:
     peer: Identity
 
 
-@attrs.frozen
+@frozen
 class BlocksReleased:
     """Requests to this link are void, and the blocks free to be asked of others."""
 
@@ -286,7 +285,7 @@ class BlocksReleased:
     blocks: tuple[BlockInfo, ...]
 
 
-@attrs.frozen
+@frozen
 class BlocksReassigned:
     """Blocks that were released before are now asked of this link."""
 
@@ -295,7 +294,7 @@ class BlocksReassigned:
     blocks: tuple[BlockInfo, ...]
 
 
-@attrs.frozen
+@frozen
 class DataWasted:
     """Payload came that is of no use; ``why`` is a short phrase."""
 
@@ -305,7 +304,7 @@ class DataWasted:
     count: int
 
 
-@attrs.frozen
+@frozen
 class StorageTrouble:
     """The storage failed; what is verified is kept, and it is tried again at ``retry_at``,
     or not at all if that is None."""
@@ -316,7 +315,7 @@ class StorageTrouble:
     retry_at: float | None
 
 
-@attrs.frozen
+@frozen
 class Warned:
     """Something was ignored that a person may want to know."""
 
@@ -324,14 +323,14 @@ class Warned:
     text: str
 
 
-@attrs.frozen
+@frozen
 class TorrentCompleted:
     """Every wanted piece is verified and written."""
 
     torrent: InfoHash
 
 
-@attrs.frozen
+@frozen
 class PeersLearned:
     """So many peers of this torrent that we had not heard of; ``detail`` is the tracker's URL
     or whatever else tells one source of a kind from another."""
@@ -342,7 +341,7 @@ class PeersLearned:
     detail: str = ""
 
 
-@attrs.frozen
+@frozen
 class TrackerReplied:
     """An announce was answered: what the tracker says of the swarm, None where it is silent."""
 
@@ -357,7 +356,7 @@ class TrackerReplied:
     """Our own address as the tracker sees it, a literal; empty if it does not say (BEP 24)."""
 
 
-@attrs.frozen
+@frozen
 class TrackerScraped:
     """A scrape ended: what the tracker knows of the swarm, None where it is silent.
 
@@ -371,7 +370,7 @@ class TrackerScraped:
     detail: str = ""
 
 
-@attrs.frozen
+@frozen
 class TrackerFailed:
     """An announce came to nothing; it is tried again at ``retry_at``, or never if None."""
 
@@ -381,7 +380,7 @@ class TrackerFailed:
     retry_at: float | None
 
 
-@attrs.frozen
+@frozen
 class MetadataReceived:
     """The info dictionary of a magnet link is complete and has the right hash (BEP 9).
 

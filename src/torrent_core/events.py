@@ -15,15 +15,14 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import attrs
-
+from .classes import frozen
 from .metainfo import MagnetLink, Metainfo
 from .types import Address, Buffer, FileStat, InfoHash, LinkId, PeerSource, StorageFault
 
 # --- The network ---------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class LinkOpened:
     """A connection stands.  With ``dial_id``, it answers that ``Dial``; without, the peer
     dialled us.  ``since`` is when it opened, if that was before now."""
@@ -34,7 +33,7 @@ class LinkOpened:
     since: float | None = None
 
 
-@attrs.frozen
+@frozen
 class DialFailed:
     """A ``Dial`` came to nothing, or was cancelled."""
 
@@ -42,7 +41,7 @@ class DialFailed:
     detail: str = ""
 
 
-@attrs.frozen
+@frozen
 class BytesReceived:
     """Bytes in the order in which the link delivered them."""
 
@@ -50,7 +49,7 @@ class BytesReceived:
     data: Buffer
 
 
-@attrs.frozen
+@frozen
 class BytesPlaced:
     """``BytesReceived`` of so many bytes that are in the places which ``receive_into`` has just
     given for the link: nothing else may be told in between.  LocalProtocolError for places that
@@ -60,7 +59,7 @@ class BytesPlaced:
     count: int
 
 
-@attrs.frozen
+@frozen
 class Sent:
     """So many of the bytes of earlier ``Send`` actions have left."""
 
@@ -68,7 +67,7 @@ class Sent:
     count: int
 
 
-@attrs.frozen
+@frozen
 class LinkClosed:
     """The connection is gone, by whichever side; ``detail`` is empty for a clean end."""
 
@@ -76,7 +75,7 @@ class LinkClosed:
     detail: str = ""
 
 
-@attrs.frozen
+@frozen
 class Tick:
     """Nothing but time: the call owed at ``next_deadline()``."""
 
@@ -84,7 +83,7 @@ class Tick:
 # --- Finding peers -------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class Fetched:
     """Answers ``Fetch``: an HTTP response came, with whatever status; ``body`` is whole and
     decompressed, and within the limit of the action."""
@@ -94,7 +93,7 @@ class Fetched:
     body: bytes
 
 
-@attrs.frozen
+@frozen
 class FetchFailed:
     """Answers a ``Fetch`` that brought no response, or one beyond its bounds."""
 
@@ -102,7 +101,7 @@ class FetchFailed:
     detail: str
 
 
-@attrs.frozen
+@frozen
 class Resolved:
     """Answers ``Resolve``: literal addresses, IPv4 and IPv6; none if there is no such host."""
 
@@ -110,7 +109,7 @@ class Resolved:
     hosts: tuple[str, ...]
 
 
-@attrs.frozen
+@frozen
 class DatagramReceived:
     """A UDP datagram came; ``address`` is what its sender claims to be."""
 
@@ -118,7 +117,7 @@ class DatagramReceived:
     data: bytes
 
 
-@attrs.frozen
+@frozen
 class MulticastReceived:
     """A datagram came to the multicast group of local peer discovery (BEP 14)."""
 
@@ -126,7 +125,7 @@ class MulticastReceived:
     data: bytes
 
 
-@attrs.frozen
+@frozen
 class PeersFound:
     """Somebody told of peers of this torrent.  The core's own sources say so by this event,
     and so may a caller with a source of its own.  Peers that cannot be (port 0) are left out."""
@@ -140,7 +139,7 @@ class PeersFound:
 # --- The storage ---------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class PieceHashed:
     """Answers ``HashPiece``: the SHA-1 of the piece, and of each of the ``blocks`` that the
     action names, in its order; and whether the piece is in the files already, which needs a
@@ -153,7 +152,7 @@ class PieceHashed:
     written: bool = False
 
 
-@attrs.frozen
+@frozen
 class BlocksHashed:
     """Answers ``HashBlocks``: the SHA-1 of each block, in the order of the action."""
 
@@ -162,7 +161,7 @@ class BlocksHashed:
     digests: tuple[bytes, ...]
 
 
-@attrs.frozen
+@frozen
 class Written:
     """Answers ``WriteBlocks`` or ``CreateFiles``: all of it is in the files."""
 
@@ -170,7 +169,7 @@ class Written:
     job: int
 
 
-@attrs.frozen
+@frozen
 class BlocksRead:
     """Answers ``ReadBlocks``: exactly as many bytes as were asked for."""
 
@@ -179,7 +178,7 @@ class BlocksRead:
     data: Buffer
 
 
-@attrs.frozen
+@frozen
 class FilesStated:
     """Answers ``StatFiles``: one entry per file of the torrent, None where it is missing."""
 
@@ -188,7 +187,7 @@ class FilesStated:
     files: tuple[FileStat | None, ...]
 
 
-@attrs.frozen
+@frozen
 class StorageFailed:
     """Answers any storage action that could not be carried out."""
 
@@ -201,7 +200,7 @@ class StorageFailed:
 # --- The caller ----------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class AddTorrent:
     """Take a torrent into the session and start it.
 
@@ -214,7 +213,7 @@ class AddTorrent:
     priorities: tuple[int, ...] | None = None
 
 
-@attrs.frozen
+@frozen
 class AddMagnet:
     """Take a torrent of which only the name is known into the session, and start it.
 
@@ -227,14 +226,14 @@ class AddMagnet:
     resume: bytes | None = None
 
 
-@attrs.frozen
+@frozen
 class RemoveTorrent:
     """Stop a torrent and, once it has stopped, forget it."""
 
     torrent: InfoHash
 
 
-@attrs.frozen
+@frozen
 class StartTorrent:
     """Check what is on disk against ``resume``, then download or seed."""
 
@@ -242,21 +241,21 @@ class StartTorrent:
     resume: bytes | None = None
 
 
-@attrs.frozen
+@frozen
 class StopTorrent:
     """Close the links, store what is in memory, save resume data, end."""
 
     torrent: InfoHash
 
 
-@attrs.frozen
+@frozen
 class Recheck:
     """Forget what is verified and hash everything that is on disk."""
 
     torrent: InfoHash
 
 
-@attrs.frozen
+@frozen
 class SetPriorities:
     """New priorities, one per file: 0 (skip) or 1 (normal)."""
 
@@ -264,7 +263,7 @@ class SetPriorities:
     priorities: tuple[int, ...]
 
 
-@attrs.frozen
+@frozen
 class AddPeer:
     """Dial this peer, and again with backoff for as long as the torrent runs."""
 
@@ -272,7 +271,7 @@ class AddPeer:
     address: Address
 
 
-@attrs.frozen
+@frozen
 class DropPeer:
     """Close the links to this peer and do not dial it again."""
 

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from hashlib import sha1
 from itertools import count
-
-import attrs
+from typing import TYPE_CHECKING, TypeAlias
 
 from .actions import TrackerReplied
+from .classes import define
 from .deadlines import Deadline
-from .dht import Dht, DhtConfig
 from .discovery import Discovery, DiscoveryConfig, Found
 from .errors import LocalProtocolError
 from .events import DatagramReceived, Fetched, FetchFailed, MulticastReceived, Resolved, Tick
-from .lsd import GROUP_IPV4, GROUP_IPV6, Lsd, LsdConfig
-from .magnet import Magnet
-from .torrent import Torrent
-from .trackers import TrackerConfig, Trackers
 from .types import Address, Family, InfoHash, RandomSource, TorrentState, Totals
+
+if TYPE_CHECKING:
+    from .dht import Dht
+    from .magnet import Magnet
+    from .torrent import Torrent
 
 DISCOVERY_EVENTS = (Fetched, FetchFailed, Resolved, DatagramReceived, MulticastReceived)
 """What a session hands on to discovery."""
 
 _Heard = Fetched | FetchFailed | Resolved | DatagramReceived | MulticastReceived | Tick
 
-_Seeker = Torrent | Magnet
+_Seeker: TypeAlias = "Torrent | Magnet"
 
 _ANNOUNCED = (TorrentState.RESOLVING, TorrentState.DOWNLOADING, TorrentState.SEEDING)
 _ENDED = (TorrentState.STOPPING, TorrentState.STOPPED)
@@ -36,10 +36,8 @@ _ENDED = (TorrentState.STOPPING, TorrentState.STOPPED)
 _DHT = "the DHT"
 """How it goes among those who tell a torrent its own address."""
 
-_GROUPS = {Family.IPV4: GROUP_IPV4, Family.IPV6: GROUP_IPV6}
 
-
-@attrs.define(eq=False)
+@define(eq=False)
 class _Announced:
     """A torrent that discovery knows, as it last saw it."""
 
@@ -99,6 +97,11 @@ class Finder:
     def _begin(
         self, config: DiscoveryConfig, peer_id: bytes, port: int | None, random: RandomSource
     ) -> None:
+        # A third of all machines, which a session without discovery need not wait for.
+        from .dht import Dht, DhtConfig
+        from .lsd import GROUP_IPV4, GROUP_IPV6, Lsd, LsdConfig
+        from .trackers import TrackerConfig, Trackers
+
         new_id = count(1).__next__
         trackers = local = None
         if (config.trackers or config.local) and port is None:
@@ -112,7 +115,8 @@ class Finder:
             secret = _derived(config.secret, b"tokens")
             self._dht = Dht(secret, random, table, new_id, config.nodes)
         if config.local and port is not None:
-            groups = tuple(_GROUPS[family] for family in config.families)
+            known = {Family.IPV4: GROUP_IPV4, Family.IPV6: GROUP_IPV6}
+            groups = tuple(known[family] for family in config.families)
             cookie = _derived(config.secret, b"cookie")[:4]
             local = Lsd(port, cookie, LsdConfig(groups=groups))
         self._discovery = Discovery(port, trackers=trackers, dht=self._dht, local=local)

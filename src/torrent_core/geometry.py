@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import attrs
 
+from .classes import frozen
 from .limits import BLOCK_SIZE
 
 
-@attrs.frozen
+@frozen
 class Geometry:
     """Sizes of one torrent: all lengths in bytes, all indices from zero."""
 

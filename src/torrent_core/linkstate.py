@@ -6,13 +6,12 @@ passes them.  Sets of pieces are integers (``bitfield``).
 
 from __future__ import annotations
 
-import attrs
-
+from .classes import define
 from .rates import Rate
 from .types import Address, LinkId
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class LinkState:
     """One link as the protocol sees it.  BEP 3's four bits start as BEP 3 says."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
@@ -17,6 +17,7 @@ from .accounts import Explanation, Explanations
 from .actions import Action, Close
 from .admission import Admission
 from .budget import Budget
+from .classes import define, frozen
 from .deadlines import Deadline, Deadlines, soonest
 from .discovery import DiscoveryConfig
 from .errors import LocalProtocolError, WireError
@@ -38,7 +39,6 @@ from .events import (
 )
 from .finding import DISCOVERY_EVENTS, Finder
 from .limits import HANDSHAKE_TIMEOUT, MAX_HALF_OPEN, MAX_LINKS, SLEPT
-from .magnet import Magnet
 from .metainfo import Metainfo
 from .registry import Registry
 from .torrent import Budgets, Dialling, Torrent, TorrentConfig
@@ -46,11 +46,14 @@ from .torrent.waking import lateness
 from .types import CloseReason, InfoHash, LinkId, RandomSource, TorrentState
 from .wire.handshake import peek_info_hash
 
-_Member: TypeAlias = Torrent | Magnet
+if TYPE_CHECKING:
+    from .magnet import Magnet
+
+_Member: TypeAlias = "Torrent | Magnet"
 """What goes by an info-hash in a session."""
 
 
-@attrs.frozen
+@frozen
 class SessionConfig:
     """Policy of a session; what concerns one torrent is in ``torrent``."""
 
@@ -63,7 +66,7 @@ class SessionConfig:
     """How peers are found; None: only those that are named, exchanged, or dial us."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Pending:
     """An incoming link that has not named its torrent yet."""
 
@@ -226,6 +229,8 @@ class Session:
         )
 
     def _add_magnet(self, event: AddMagnet) -> list[Action]:
+        from .magnet import Magnet  # most sessions never see one
+
         info_hash = event.magnet.info_hash
         self._check_new(info_hash)
         magnet = Magnet(
@@ -290,7 +295,7 @@ class Session:
         self._turn_to(torrent)
         actions = torrent.handle(event, self._now)
         self._after(torrent)
-        if isinstance(torrent, Magnet) and torrent.metainfo is not None:
+        if not isinstance(torrent, Torrent) and torrent.metainfo is not None:
             actions += self._resolved(torrent, torrent.metainfo)
         return actions
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import define
 from ..limits import (
     MAX_STRANGER_FAILURES,
     REDIAL_BASE,
@@ -20,7 +19,7 @@ MOST_FAILURES = 16
 """Failures are not counted beyond this: the pause is the longest by then."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Candidate:
     """One peer, named by the caller or a *stranger* that others told us of."""
 

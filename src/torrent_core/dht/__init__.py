@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .config import ROUTERS, DhtConfig
+from ..wellknown import ROUTERS
+from .config import DhtConfig
 from .dht import Dht, DhtEvent
 from .searches import SwarmSize
 

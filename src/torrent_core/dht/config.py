@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import frozen
 from ..types import Address, Family
 
-ROUTERS = (
-    Address("dht.libtorrent.org", 25401),
-    Address("router.bittorrent.com", 6881),
-    Address("router.utorrent.com", 6881),
-    Address("dht.transmissionbt.com", 6881),
-)
-"""Well-known nodes to begin with; the settings of libtorrent, Transmission and others name
-them.  Not used unless the configuration says so: BEP 5 asks not to impose them."""
 
-
-@attrs.frozen
+@frozen
 class DhtConfig:
     """Settings of a ``Dht``; the defaults suit a client that is on all day."""
 

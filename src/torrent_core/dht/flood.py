@@ -6,8 +6,7 @@ bounds protect others as well as us.
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import define
 from ..limits import (
     DHT_ASKERS,
     DHT_BURST,
@@ -19,7 +18,7 @@ from ..types import Address
 from .hosts import place_of
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Credit:
     """Queries that may still be answered; it grows with time."""
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
-import attrs
-
 from ..addresses import literal
+from ..classes import frozen
 from ..errors import LocalProtocolError
 from ..types import Address, Family
 
@@ -37,7 +36,7 @@ _NOBODY = [
 """Unspecified, multicast, reserved, and IPv4 in disguise: no single node answers there."""
 
 
-@attrs.frozen
+@frozen
 class Host:
     """What a literal host name stands for."""
 

@@ -12,8 +12,7 @@ from bisect import insort
 from collections import deque
 from enum import Enum
 
-import attrs
-
+from ..classes import frozen
 from ..limits import (
     DHT_ALPHA,
     DHT_CANDIDATES,
@@ -49,7 +48,7 @@ class Aim(Enum):
     PEERS = "a search for peers"
 
 
-@attrs.frozen
+@frozen
 class Purpose:
     """What a search for peers is to do besides finding them."""
 

@@ -5,11 +5,10 @@ Whatever of it makes no sense is left out: it costs a slower start, nothing else
 
 from __future__ import annotations
 
-import attrs
-
 from ..bencode import Encodable
 from ..bencode import decode as bdecode
 from ..bencode import encode as bencode
+from ..classes import frozen
 from ..errors import BencodeError
 from ..limits import DHT_LEADS
 from ..types import Family
@@ -20,7 +19,7 @@ _KEYS = {Family.IPV4: (b"id", b"nodes"), Family.IPV6: (b"id6", b"nodes6")}
 _SIZES = {Family.IPV4: NODE_BYTES[0], Family.IPV6: NODE_BYTES[1]}
 
 
-@attrs.frozen
+@frozen
 class Saved:
     """What is kept of one DHT."""
 

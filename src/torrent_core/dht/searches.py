@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import attrs
-
+from ..classes import frozen
 from ..deadlines import Deadline, Deadlines, soonest
 from ..limits import DHT_K, DHT_LOOKUPS, DHT_SEARCH_AGAIN, DHT_SEARCH_INTERVAL, DHT_SEARCH_RETRY
 from ..types import Family, InfoHash
@@ -19,7 +18,7 @@ from .lookup import Lookup, Purpose
 from .overlay import Overlay
 
 
-@attrs.frozen
+@frozen
 class SwarmSize:
     """About how many hosts take part in a torrent, as the DHT counts them (BEP 33)."""
 

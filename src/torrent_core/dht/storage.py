@@ -6,8 +6,7 @@ ago goes first, when its time is over or a bound is reached.
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import frozen
 from ..limits import (
     DHT_STORED_PEERS,
     DHT_STORED_SECONDS,
@@ -19,7 +18,7 @@ from .bloom import filter_of
 from .hosts import place_of
 
 
-@attrs.frozen
+@frozen
 class StoredPeer:
     """One peer, as it was last announced."""
 

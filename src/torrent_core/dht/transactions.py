@@ -7,8 +7,7 @@ another node meanwhile.  One that stays silent is lost.
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import define
 from ..deadlines import Deadlines
 from ..limits import DHT_SHORT_TIMEOUT, DHT_TIMEOUT
 from ..types import Address, RandomSource
@@ -18,7 +17,7 @@ from .lookup import Lookup
 _BYTES = 4
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Pending:
     """One query: of whom, and for which lookup, if it is one's."""
 

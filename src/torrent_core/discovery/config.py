@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import attrs
 
-from ..dht import ROUTERS
+from ..classes import frozen
 from ..errors import LocalProtocolError
 from ..types import Address, Family
+from ..wellknown import ROUTERS
 
 _MIN_SECRET = 16
 
 
-@attrs.frozen
+@frozen
 class DiscoveryConfig:
     """Which means of finding peers there are, and what they begin with.
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from binascii import unhexlify
 from collections.abc import Sequence
 
-import attrs
-
+from ..classes import frozen
 from ..errors import LocalDiscoveryError
 from ..limits import MAX_LSD_DATAGRAM, MAX_LSD_HASHES
 from ..types import Address, InfoHash
@@ -21,7 +20,7 @@ _HASH_DIGITS = 40
 _MAX_PORT = 65535
 
 
-@attrs.frozen
+@frozen
 class Announcement:
     """Somebody listens on ``port`` and takes part in these torrents."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import frozen
 from ..limits import LSD_GAP, LSD_INTERVAL
 from ..types import Address
 
@@ -14,7 +13,7 @@ GROUP_IPV6 = Address("ff15::efc0:988f", 6771)
 """Where announcements go over IPv6 (BEP 14)."""
 
 
-@attrs.frozen
+@frozen
 class LsdConfig:
     """Times are seconds."""
 

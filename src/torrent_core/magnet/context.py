@@ -6,14 +6,15 @@ import attrs
 
 from ..actions import Action, StateChanged
 from ..candidates import Bans
+from ..classes import define
 from ..linkstate import LinkState
-from ..metadata import MetadataTransfer
+from ..metadata.transfer import MetadataTransfer
 from ..metainfo import MagnetLink
 from ..torrent import Budgets, TorrentConfig
 from ..types import InfoHash, RandomSource, TorrentState
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Context:
     """Shared by the parts of one magnet, as ``torrent.context`` by those of a torrent."""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import attrs
 
 from ..bitfield import indices, to_wire
+from ..classes import define
 from ..errors import WireError
 from ..limits import MAX_ALLOWED_FAST, MAX_PIECES, MAX_REPLY_BACKLOG, MAX_UNKNOWN_MESSAGES
 from ..linkstate import LinkState
@@ -26,7 +27,7 @@ _LONGEST = wire.max_message_length(MAX_PIECES)
 _FAST = (wire.HaveAll, wire.HaveNone, wire.Suggest, wire.AllowedFast, wire.Reject)
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Said:
     """What one peer has told so far; choke and interest are in its ``LinkState``."""
 

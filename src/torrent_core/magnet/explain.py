@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..accounts import Account, Entry, Explanation
 from ..deadlines import Deadline
-from ..metadata import Progress
+from ..metadata.transfer import Progress
 from ..types import LinkId, TorrentState
 from .context import Context
 from .links import Links

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
+from ..classes import define
 from ..geometry import Geometry
 from ..link import Link
 from ..linkstate import LinkState
@@ -34,7 +35,7 @@ class _NoSink:
         """Nothing is asked for."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class EarlyLink(LiveLink):
     """One link with what its peer has said."""
 

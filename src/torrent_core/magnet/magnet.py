@@ -20,7 +20,7 @@ from ..deadlines import Deadline, soonest
 from ..errors import InvalidData, LocalProtocolError, WireError
 from ..events import Sent, StartTorrent, StopTorrent, Tick
 from ..limits import BLOCK_SIZE, MAX_REPLY_BACKLOG
-from ..metadata import MetadataTransfer
+from ..metadata.transfer import MetadataTransfer
 from ..metainfo import MagnetLink, Metainfo, parse_torrent
 from ..peer import events as peer
 from ..torrent import Budgets, Dialling, HandedLink, PeerStatus, TorrentConfig, TorrentStatus

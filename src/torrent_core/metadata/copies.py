@@ -7,6 +7,7 @@ from math import inf
 
 import attrs
 
+from ..classes import define
 from ..limits import (
     MAX_METADATA_BACKOFF,
     METADATA_BACKOFF,
@@ -20,7 +21,7 @@ from ..types import Buffer
 from ..wire.metadata import piece_count
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Copy:
     """One attempt at the whole metadata: of one peer, or of all that claim the same size."""
 
@@ -102,7 +103,7 @@ class Copy:
         self.todo = deque(range(piece_count(self.size)))
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Source:
     """One peer that has metadata, or says so."""
 

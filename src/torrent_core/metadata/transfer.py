@@ -15,8 +15,7 @@ from __future__ import annotations
 from hashlib import sha1
 from itertools import count
 
-import attrs
-
+from ..classes import frozen
 from ..deadlines import Deadline, Deadlines
 from ..limits import (
     MAX_LARGE_COPIES,
@@ -38,7 +37,7 @@ _LATE, _PAUSE, _PATIENCE, _LEASE = (
 )
 
 
-@attrs.frozen
+@frozen
 class Progress:
     """How far it is."""
 

@@ -9,8 +9,7 @@ from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
-import attrs
-
+from ..classes import frozen
 from ..errors import InvalidMagnet
 from ..limits import MAX_FILES, MAX_HOST_NAME, MAX_MAGNET_ENTRIES, MAX_MAGNET_LENGTH
 from ..types import Address, InfoHash
@@ -29,7 +28,7 @@ Run = tuple[int, int]
 """The first and the last index of neighbouring files."""
 
 
-@attrs.frozen
+@frozen
 class MagnetLink:
     """What a magnet link says of a torrent.  ``str`` of it is the link."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import attrs
 
 from ..bencode import encode
+from ..classes import frozen
 from ..geometry import Geometry
 
 HASH_LENGTH = 20
 """Bytes of a SHA-1 digest."""
 
 
-@attrs.frozen
+@frozen
 class FileEntry:
     """One file of the payload."""
 
@@ -25,7 +26,7 @@ class FileEntry:
     """Only zeros that fill a piece, never stored (BEP 47, attribute ``p``)."""
 
 
-@attrs.frozen
+@frozen
 class Metainfo:
     """A torrent: what to fetch, how to verify it, and where to ask for it."""
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeAlias
 
-import attrs
-
+from ..classes import frozen
 from ..linkstate import LinkState
 from ..types import CloseReason
 from ..wire.extended import ExtendedHandshake
@@ -57,21 +56,21 @@ payload came in one, else the sink's view, or None when that refused or was deta
 tuple, since nothing is made more often."""
 
 
-@attrs.frozen
+@frozen
 class BlocksReceived:
     """Blocks that came one upon the other, in one input; at least one."""
 
     blocks: list[Block]
 
 
-@attrs.frozen
+@frozen
 class RunsReceived:
     """As ``BlocksReceived``, of blocks that are in their places already."""
 
     runs: list[Run]
 
 
-@attrs.frozen
+@frozen
 class PiecesGained:
     """The peer has these pieces (a bit set) that it had not named before.
 
@@ -81,7 +80,7 @@ class PiecesGained:
     pieces: int
 
 
-@attrs.frozen
+@frozen
 class UploadRequested:
     """BEP 3, request: valid, and already in the upload queue."""
 
@@ -90,7 +89,7 @@ class UploadRequested:
     length: int
 
 
-@attrs.frozen
+@frozen
 class UploadCancelled:
     """BEP 3, cancel: the request is no longer wanted, and rejected where BEP 6 is agreed."""
 
@@ -99,7 +98,7 @@ class UploadCancelled:
     length: int
 
 
-@attrs.frozen
+@frozen
 class RequestRejected:
     """BEP 6, reject request: that one request will not be answered by a block."""
 
@@ -111,31 +110,31 @@ class RequestRejected:
 # --- Changes of state ------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class Choked:
     """The peer began to choke us.  Without BEP 6 every request to it is void."""
 
 
-@attrs.frozen
+@frozen
 class Unchoked:
     """The peer stopped choking us."""
 
 
-@attrs.frozen
+@frozen
 class InterestChanged:
     """The peer became interested in what we have, or lost its interest."""
 
     interested: bool
 
 
-@attrs.frozen
+@frozen
 class FastAllowed:
     """BEP 6, allowed fast: we may request this piece although choked."""
 
     index: int
 
 
-@attrs.frozen
+@frozen
 class PieceSuggested:
     """BEP 6, suggest piece: the peer would like us to fetch this one first."""
 
@@ -145,7 +144,7 @@ class PieceSuggested:
 # --- Rare ------------------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class HandshakeDone:
     """Both handshakes are through; from here on the two sides talk about pieces."""
 
@@ -153,14 +152,14 @@ class HandshakeDone:
     """The peer's."""
 
 
-@attrs.frozen
+@frozen
 class ExtensionHandshake:
     """BEP 10, extended message 0: what the peer said of itself, unusable fields left out."""
 
     value: ExtendedHandshake
 
 
-@attrs.frozen
+@frozen
 class ExtensionMessage:
     """BEP 10, any other extended message.  ``ext_id`` is a number of our own choosing."""
 
@@ -168,14 +167,14 @@ class ExtensionMessage:
     payload: bytes
 
 
-@attrs.frozen
+@frozen
 class PortReceived:
     """BEP 5, port: UDP port of the peer's DHT node, never 0."""
 
     port: int
 
 
-@attrs.frozen
+@frozen
 class Fault:
     """The link must be closed.  Always the last event; later input is ignored."""
 

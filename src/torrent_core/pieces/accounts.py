@@ -12,13 +12,14 @@ from collections.abc import Iterable
 import attrs
 
 from ..accounts import Account, Entry
+from ..classes import frozen
 from ..geometry import Geometry
 from .active import ActivePiece, Stage
 from .requests import LinkRequests
 from .scheduler import RequestScheduler
 
 
-@attrs.frozen
+@frozen
 class _Share:
     """Pieces that one link puts on an account, and when that may change."""
 

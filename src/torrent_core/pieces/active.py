@@ -14,16 +14,15 @@ from itertools import islice, repeat
 from operator import attrgetter
 from typing import TypeAlias
 
-import attrs
-
 from ..bitfield import indices, lowest, without
+from ..classes import define
 from ..errors import LocalProtocolError
 from ..limits import BLOCK_SIZE
 from ..types import BlockInfo, Buffer
 from .segments import Segments
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class RequestInfo:
     """One block asked of one link."""
 

@@ -292,7 +292,7 @@ class Asking:
         piece = None
         if alone:
             piece = active.get(lowest(orphaned or alone))
-        elif not active.open or active.open.bit_count() < self._soft_cap():
+        elif active.open.bit_count() < self._soft_cap():
             piece = self._open(link, usable, now)
         if piece is None and begun:
             piece = active.get(lowest(begun))

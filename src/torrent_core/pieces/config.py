@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import frozen
 from ..limits import (
     CLEANUP_INTERVAL,
     MAX_ACTIVE_PIECES,
@@ -12,7 +11,7 @@ from ..limits import (
 )
 
 
-@attrs.frozen
+@frozen
 class ActivePieceConfig:
     """Times in seconds, sizes in bytes."""
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import attrs
-
+from ..classes import frozen
 from ..linkstate import LinkState
 from ..types import ReleaseCause
 from .active import ActivePiece, RequestInfo
@@ -28,7 +27,7 @@ USED = Outcome()
 """The block was taken in, and nothing else follows."""
 
 
-@attrs.frozen
+@frozen
 class Released:
     """Requests of one link that became void for one cause."""
 

@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-import attrs
-
+from ..classes import frozen
 from ..limits import LATENESS_FLOOR
 from .active import ActivePiece, RequestInfo
 from .manager import ActivePieceManager
 from .requests import LinkRequests
 
 
-@attrs.frozen
+@frozen
 class Vacated:
     """Memory that is to be given up."""
 

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from itertools import accumulate, count, repeat
 from math import inf
 
-import attrs
-
 from ..bitfield import without
+from ..classes import define
 from ..limits import BLOCK_SIZE, MAX_PIPELINE, MIN_PIPELINE
 from ..linkstate import LinkState
 from ..types import BlockInfo
@@ -23,7 +22,7 @@ from .ledger import Ledger
 from .pace import SLOW_START, ResponseGaps, pipeline_depth
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Refusal:
     """The peer would not give this piece: not asked for again before ``until``."""
 

@@ -16,9 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import attrs
-
 from ..bitfield import from_indices, indices, wire_length
+from ..classes import frozen
 from ..errors import LocalProtocolError
 from ..limits import BLOCK_SIZE
 from ..types import FileStat
@@ -26,7 +25,7 @@ from .mapping import FileMap
 from .resume import ResumeData
 
 
-@attrs.frozen
+@frozen
 class CheckPlan:
     """What a start makes of the files.  A piece to be hashed may be partial as well: its
     blocks are kept if it does not match."""

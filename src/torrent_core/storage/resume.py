@@ -15,9 +15,8 @@ import struct
 import zlib
 from collections.abc import Mapping
 
-import attrs
-
 from .. import bencode, bitfield
+from ..classes import frozen
 from ..errors import BencodeError, ResumeError, WireError
 from ..geometry import Geometry
 from ..types import FileStat, InfoHash
@@ -31,7 +30,7 @@ _MISSING = _STAT.pack(-1, 0)
 _INT64 = range(-(2**63), 2**63)
 
 
-@attrs.frozen
+@frozen
 class ResumeData:
     """What was true when it was saved; ``plan_check`` says how much of it still is."""
 

@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from ..actions import Action, StorageTrouble
+from ..classes import define
 from ..events import PieceHashed, StorageFailed, Written
 from ..limits import MAX_HASHES_OUT, MAX_STORAGE_RETRY, MAX_WRITES_OUT, STORAGE_RETRY
 from ..pieces import ActivePiece
@@ -26,7 +27,7 @@ from .jobs import any_size
 RETRY = "storage is tried again"
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Lane:
     """One kind of storage work."""
 
@@ -41,7 +42,7 @@ class Lane:
     """Tasks that wait for one of those out to be answered."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Task:
     """Something the storage is to do for a piece, tried until it is done."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from ..budget import Budget
+from ..classes import frozen
 from ..limits import (
     HAVE_DELAY,
     MAX_BUFFERED_BYTES,
@@ -19,7 +20,7 @@ CLIENT_NAME = "torrent-core 0.1.0"
 """What we call ourselves in the extension handshake (BEP 10, ``v``)."""
 
 
-@attrs.frozen
+@frozen
 class TorrentConfig:
     """Policy of one torrent; times in seconds."""
 
@@ -52,7 +53,7 @@ def _half_open() -> Budget:
     return Budget(MAX_HALF_OPEN)
 
 
-@attrs.frozen
+@frozen
 class Budgets:
     """What all torrents of a session draw on together."""
 

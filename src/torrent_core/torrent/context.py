@@ -12,6 +12,7 @@ import attrs
 from ..actions import Action, StateChanged
 from ..bitfield import without
 from ..candidates import Bans
+from ..classes import define
 from ..deadlines import Deadlines
 from ..events import FilesStated
 from ..linkstate import LinkState
@@ -23,7 +24,7 @@ from .config import Budgets, TorrentConfig
 from .jobs import Jobs
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Context:
     """Shared by the parts of one torrent; each field says who may write it."""
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
-
+from ..classes import define
 from ..errors import WireError
 from ..limits import MAX_REPLY_BACKLOG
 from ..metadata import MetadataServer, ServeQueue
@@ -21,7 +20,7 @@ from .context import Context
 from .links import TorrentLink
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Asker:
     """A peer that speaks ut_metadata."""
 

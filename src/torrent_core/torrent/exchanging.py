@@ -10,6 +10,7 @@ from collections.abc import Callable
 import attrs
 
 from ..addresses import is_local, packed
+from ..classes import define
 from ..deadlines import Deadline, soonest
 from ..errors import WireError
 from ..limits import PEX_INTERVAL
@@ -27,7 +28,7 @@ EXCHANGE = "peers are exchanged"
 _NAME, OUR_NUMBER = pex.NAME, pex.OUR_ID
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Exchange:
     """The exchange with one peer."""
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import attrs
-
 from ..accounts import Account, Entry, Explanation
+from ..classes import frozen
 from ..deadlines import Deadline
 from ..pieces import ActivePiece, Stage
 from ..pieces.accounts import Accountant
@@ -22,7 +21,7 @@ _IDLE_STATES = {
 }
 
 
-@attrs.frozen
+@frozen
 class _AtDisk:
     """What the storage work of one piece waits for, if it waits."""
 

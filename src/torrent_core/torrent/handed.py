@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import frozen
 from ..types import Address, LinkId
 from ..wire import metadata, pex
 
@@ -11,7 +10,7 @@ HANDED_EXTENSIONS = (metadata.NAME, pex.NAME)
 """What may have been offered on it (BEP 10)."""
 
 
-@attrs.frozen
+@frozen
 class HandedLink:
     """What both sides have said on a connection that goes on under other hands."""
 

@@ -11,6 +11,7 @@ from collections import deque
 import attrs
 
 from ..bitfield import indices
+from ..classes import define
 from ..limits import ALLOWED_FAST_COUNT
 from ..link import Link
 from ..peer.events import BlockSink, HandshakeDone
@@ -24,7 +25,7 @@ from .live import LiveLink
 from .news import News
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Read:
     """Requests that one read of the storage serves."""
 
@@ -39,7 +40,7 @@ class Read:
         return sum(request.length for request in self.run)
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class TorrentLink(LiveLink):
     """One link with its machine and its request book."""
 

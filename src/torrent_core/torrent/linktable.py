@@ -236,16 +236,23 @@ class LinkTable(_Own[L]):
 
     # --- Time ----------------------------------------------------------------------------
 
-    def next_due(self) -> L | None:
-        """A link whose own deadline has come: there is something to do until it has another."""
-        due = self._first()
-        return None if due is None or due[0].when > self._context.now else due[1]
+    def pop_due(self) -> list[L]:
+        """The links whose own deadlines have come: each is to be armed anew."""
+        due: list[L] = []
+        while (first := self._first()) is not None and first[0].when <= self._context.now:
+            due.append(first[1])
+            self._deadlines.clear(first[1].state.ordinal)
+        return due
+
+    def arm(self, link: L) -> None:
+        """Note when something is due of the link."""
+        self._arm(link.state.ordinal, link.wire.next_deadline())
 
     def postpone(self, seconds: float) -> None:
         """Hold the last ``seconds`` against no peer; what is due of ours stays due."""
         for link in self._links:
             link.wire.postpone(seconds)
-            self._arm(link.state.ordinal, link.wire.next_deadline())
+            self.arm(link)
 
     def next_deadline(self) -> Deadline | None:
         """The first deadline of any link."""

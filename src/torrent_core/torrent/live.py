@@ -9,6 +9,7 @@ import attrs
 
 from ..actions import Action
 from ..candidates import Bans
+from ..classes import define
 from ..link import Link
 from ..linkstate import LinkState
 from ..peer.events import PeerEvent
@@ -16,7 +17,7 @@ from ..types import Address, Buffer, Identity, InfoHash, LinkId, RandomSource, T
 from .config import Budgets, TorrentConfig
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class LiveLink:
     """One link with its machine."""
 

@@ -277,8 +277,9 @@ class LinkMachine(_Own, Generic[L]):
 
     def _tick(self, _event: Tick) -> None:
         self._dialling.stale = True
-        while (link := self._links.next_due()) is not None:
+        for link in self._links.pop_due():
             for happened in link.wire.tick(self._context.now):
                 self._on_peer[type(happened)](link, happened)
             if not link.gone:
+                self._links.arm(link)
                 self._links.touch(link)

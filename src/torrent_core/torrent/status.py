@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import attrs
-
 from ..candidates import DialBook
+from ..classes import frozen
 from ..types import Address, InfoHash, LinkId, PeerSource, TorrentState, Totals
 from .context import Context
 from .links import Links, TorrentLink
 from .live import LiveLink
 
 
-@attrs.frozen
+@frozen
 class TorrentStatus:
     """One torrent at one moment.  Rates in bytes a second, sizes in bytes of payload."""
 
@@ -41,7 +40,7 @@ class TorrentStatus:
     """How many peers of the peer book each source told of; one may have several."""
 
 
-@attrs.frozen
+@frozen
 class PeerStatus:
     """One link at one moment."""
 

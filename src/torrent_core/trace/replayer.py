@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import Enum
 
-import attrs
-
 from ..actions import Action
+from ..classes import frozen
 from ..errors import LocalProtocolError, TraceError
 from ..events import BytesReceived, Event, LinkOpened, Sent
 from ..session import Session
@@ -32,7 +31,7 @@ class Ending(Enum):
     DIVERGED = "the first step that differs"
 
 
-@attrs.frozen
+@frozen
 class Divergence:
     """The first step at which the replay differs from the recording."""
 
@@ -49,7 +48,7 @@ class Divergence:
     """Where in the file the frame begins that holds the step, in bytes."""
 
 
-@attrs.frozen
+@frozen
 class ReplayReport:
     """What became of a replay; ``is_equal`` is the verdict."""
 

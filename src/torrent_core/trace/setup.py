@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 import attrs
 
 from ..actions import Action
+from ..classes import frozen
 from ..deadlines import Deadline
 from ..events import Event
 from ..metainfo import Metainfo
@@ -37,7 +38,7 @@ class Setup(Protocol[M_co]):
     def write(self, out: bytearray) -> None: ...
 
 
-@attrs.frozen
+@frozen
 class SessionSetup:
     """A ``Session`` of these arguments."""
 
@@ -55,7 +56,7 @@ class SessionSetup:
         SESSION_CONFIG.write(out, self.config)
 
 
-@attrs.frozen
+@frozen
 class TorrentSetup:
     """A ``Torrent`` of these arguments, with budgets and dial numbers of its own."""
 

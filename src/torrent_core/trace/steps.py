@@ -9,8 +9,7 @@ import struct
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-import attrs
-
+from ..classes import frozen
 from ..events import BytesReceived, Event, LinkOpened, Sent, Tick
 from ..limits import MAX_RECORD_BYTES
 from .codec import EVENTS, Codec
@@ -46,7 +45,7 @@ class Outcome(Enum):
     """It raised something else: a bug."""
 
 
-@attrs.frozen
+@frozen
 class Step:
     """One step as it was recorded.  Links go by their numbers, payload is zeros."""
 

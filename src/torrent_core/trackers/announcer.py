@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-import attrs
-
+from ..classes import define
 from ..limits import (
     ANNOUNCE_JITTER,
     ANNOUNCE_RETRY,
@@ -20,7 +19,7 @@ from ..wire.udp_tracker import AnnounceEvent
 from .values import AnnounceReply, Failure, Job, TrackerUrl
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Announcer:
     """Made ready to announce at once."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import frozen
 from ..errors import LocalProtocolError
 from ..limits import MAX_REQUESTS_OUT, NUM_WANT
 from ..types import Family
 
 
-@attrs.frozen
+@frozen
 class TrackerConfig:
     """Raises LocalProtocolError for a port that is none, no family at all, or a
     ``max_out`` that has no room for one announce."""

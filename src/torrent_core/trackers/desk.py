@@ -10,8 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-import attrs
-
+from ..classes import frozen
 from ..deadlines import Deadlines
 from ..events import DatagramReceived, Fetched, FetchFailed, Resolved
 from ..limits import TRACKER_PATIENCE
@@ -30,14 +29,14 @@ _URGENT = (AnnounceEvent.COMPLETED, AnnounceEvent.STOPPED)
 _CANNOT_SCRAPE = Failure("a tracker of such a URL cannot be scraped")
 
 
-@attrs.frozen
+@frozen
 class Began:
     """The job has left the line."""
 
     job: Job
 
 
-@attrs.frozen
+@frozen
 class Settled:
     """A good answer came, or the last that could have been one did not."""
 
@@ -48,7 +47,7 @@ class Settled:
 Result: TypeAlias = Began | Settled
 
 
-@attrs.frozen
+@frozen
 class Ourselves:
     """What trackers are told of us, all of them alike."""
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 import attrs
 
 from ..actions import SendDatagram
+from ..classes import define
 from ..deadlines import Deadlines
 from ..errors import WireError
 from ..limits import CONNECTION_LIFE, MAX_REPLY_PEERS, UDP_RETRY, UDP_TRIES
@@ -45,7 +46,7 @@ class HostKey(NamedTuple):
     port: int
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Wires:
     """What all UDP trackers share."""
 
@@ -58,7 +59,7 @@ class Wires:
     """Who waits for a datagram from this address with this transaction id."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Asked:
     """One part of a job, at one address."""
 
@@ -68,7 +69,7 @@ class _Asked:
     """Datagrams sent so far."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Connect:
     """The question for a connection id that is out."""
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..actions import Action
+from ..classes import define, frozen
 from ..errors import LocalProtocolError
 from ..events import PeersFound
 from ..limits import MAX_TRACKER_TEXT, MAX_TRACKER_URL
@@ -20,7 +21,7 @@ Found: TypeAlias = Action | PeersFound
 _UDP_PORT = 80
 
 
-@attrs.frozen
+@frozen
 class TrackerUrl:
     """An announce URL that can be used."""
 
@@ -61,7 +62,7 @@ def parse_url(url: str) -> TrackerUrl | None:
     )
 
 
-@attrs.frozen
+@frozen
 class Announce:
     """What we tell a tracker, in the words of BEP 3."""
 
@@ -75,7 +76,7 @@ class Announce:
     tracker_id: bytes = b""
 
 
-@attrs.frozen
+@frozen
 class AnnounceReply:
     """What a tracker tells us; None where it is silent.  Times in seconds, as it said them."""
 
@@ -90,7 +91,7 @@ class AnnounceReply:
     warning: str = ""
 
 
-@attrs.frozen
+@frozen
 class ScrapeReply:
     """What a tracker knows of one swarm; None where it is silent (BEP 48)."""
 
@@ -99,7 +100,7 @@ class ScrapeReply:
     leechers: int | None
 
 
-@attrs.frozen
+@frozen
 class Failure:
     """A request that came to nothing; ``detail`` is for people."""
 
@@ -115,7 +116,7 @@ class Failure:
 Outcome: TypeAlias = AnnounceReply | ScrapeReply | Failure
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Job:
     """One request to one tracker: an announce or, without an event, a scrape.
 

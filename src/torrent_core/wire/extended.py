@@ -11,12 +11,13 @@ import attrs
 from ..bencode import Encodable, Value
 from ..bencode import decode as bdecode
 from ..bencode import encode as bencode
+from ..classes import frozen
 from ..errors import BencodeError, WireError
 from ..limits import MAX_CLIENT_NAME, MAX_REQQ
 from ..types import Buffer
 
 
-@attrs.frozen
+@frozen
 class ExtendedHandshake:
     """Fields bear the names of BEP 10; None means not said, or not credible."""
 

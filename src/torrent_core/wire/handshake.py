@@ -6,8 +6,7 @@ more carry reserved bits and the info-hash (enough to route a link), 20 more the
 
 from __future__ import annotations
 
-import attrs
-
+from ..classes import frozen
 from ..errors import WireError
 from ..types import Buffer
 
@@ -25,7 +24,7 @@ _INFO_HASH = slice(28, INFO_HASH_END)
 _PEER_ID = slice(INFO_HASH_END, HANDSHAKE_LENGTH)
 
 
-@attrs.frozen
+@frozen
 class Handshake:
     """What one side says of itself: 20 bytes, 20 bytes and 8 bytes."""
 

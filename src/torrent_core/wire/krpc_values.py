@@ -5,8 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TypeAlias
 
-import attrs
-
+from ..classes import frozen
 from ..types import Address, Family, InfoHash
 from .contacts import NodeInfo
 
@@ -20,14 +19,14 @@ class ErrorCode(IntEnum):
     METHOD_UNKNOWN = 204
 
 
-@attrs.frozen
+@frozen
 class Ping:
     """BEP 5, ping.  ``node_id`` is the sender's, here and below."""
 
     node_id: bytes
 
 
-@attrs.frozen
+@frozen
 class FindNode:
     """BEP 5, find_node; ``want`` (BEP 32) is empty for the family it is sent by."""
 
@@ -36,7 +35,7 @@ class FindNode:
     want: tuple[Family, ...] = ()
 
 
-@attrs.frozen
+@frozen
 class GetPeers:
     """BEP 5, get_peers; ``no_seeds`` and ``scrape`` are BEP 33's."""
 
@@ -47,7 +46,7 @@ class GetPeers:
     scrape: bool = False
 
 
-@attrs.frozen
+@frozen
 class AnnouncePeer:
     """BEP 5, announce_peer: the sender's host takes part in this torrent, at ``port``, or, if
     that is ``implied``, at the port it sends from.  ``seed`` is BEP 33's."""
@@ -64,7 +63,7 @@ class AnnouncePeer:
 Ask: TypeAlias = Ping | FindNode | GetPeers | AnnouncePeer
 
 
-@attrs.frozen
+@frozen
 class Query:
     """Asks for something; who is ``read_only`` (BEP 43) answers nothing himself."""
 
@@ -73,7 +72,7 @@ class Query:
     read_only: bool = False
 
 
-@attrs.frozen
+@frozen
 class BadQuery:
     """A query that nobody can serve: what a ``Failure`` would say of it."""
 
@@ -82,7 +81,7 @@ class BadQuery:
     text: str
 
 
-@attrs.frozen
+@frozen
 class Reply:
     """What a response holds: a field for everything that any of the queries asks for."""
 
@@ -102,7 +101,7 @@ class Reply:
     """Bloom filter of the hosts of other peers, 256 bytes (BEP 33, BFpe)."""
 
 
-@attrs.frozen
+@frozen
 class Response:
     """Answers a query.  ``seen`` is the asker's address as the sender sees it (BEP 42, ip);
     its port is 0 where it is left out."""
@@ -112,7 +111,7 @@ class Response:
     seen: Address | None = None
 
 
-@attrs.frozen
+@frozen
 class Failure:
     """Answers a query that could not be served."""
 

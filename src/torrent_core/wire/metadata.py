@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import attrs
-
 from ..bencode import decode_prefix
 from ..bencode import encode as bencode
+from ..classes import frozen
 from ..errors import BencodeError, WireError
 from ..limits import MAX_METADATA_SIZE, METADATA_PIECE
 from ..types import Buffer
@@ -26,14 +25,14 @@ _MOST_TOKENS = 100
 _MOST_LEVELS = 4
 
 
-@attrs.frozen
+@frozen
 class MetadataRequest:
     """BEP 9, request: send this piece."""
 
     piece: int
 
 
-@attrs.frozen
+@frozen
 class MetadataData:
     """BEP 9, data: this is the piece; ``total_size`` is that of the whole metadata in bytes,
     None where the sender does not say."""
@@ -43,7 +42,7 @@ class MetadataData:
     data: bytes
 
 
-@attrs.frozen
+@frozen
 class MetadataReject:
     """BEP 9, reject: the sender does not have that piece, or does not give it."""
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import attrs
-
 from ..addresses import packed, unpacked
 from ..bencode import Encodable, Value, decode_prefix
 from ..bencode import encode as bencode
+from ..classes import frozen
 from ..errors import BencodeError, WireError
 from ..types import Address, Buffer
 
@@ -31,7 +30,7 @@ IS_REACHABLE = 0x10
 """The sender dialled it."""
 
 
-@attrs.frozen
+@frozen
 class Contact:
     """A peer, and what the sender knows of it."""
 
@@ -41,7 +40,7 @@ class Contact:
     """BEP 11's bits, 0 to 255."""
 
 
-@attrs.frozen
+@frozen
 class PeerExchange:
     """What changed since the sender's last message; both families together."""
 

@@ -9,8 +9,7 @@ import struct
 from enum import Enum
 from typing import TypeAlias
 
-import attrs
-
+from ..classes import frozen
 from ..errors import LocalProtocolError, WireError
 from ..types import Address, Buffer, Family, InfoHash, Totals
 from .compact import pack_all, unpack
@@ -42,14 +41,14 @@ class AnnounceEvent(Enum):
     STOPPED = 3
 
 
-@attrs.frozen
+@frozen
 class ConnectRequest:
     """Asks for a connection id."""
 
     transaction_id: int
 
 
-@attrs.frozen
+@frozen
 class ConnectResponse:
     """Gives one, for CONNECTION_LIFE seconds."""
 
@@ -57,7 +56,7 @@ class ConnectResponse:
     connection_id: int
 
 
-@attrs.frozen
+@frozen
 class AnnounceRequest:
     """Fields bear the names of BEP 15; its ``IP address`` is always 0, the default."""
 
@@ -75,7 +74,7 @@ class AnnounceRequest:
     """Path and query of the tracker's URL (BEP 41)."""
 
 
-@attrs.frozen
+@frozen
 class AnnounceResponse:
     """``peers`` are of the family over which the datagram came."""
 
@@ -86,7 +85,7 @@ class AnnounceResponse:
     peers: tuple[Address, ...]
 
 
-@attrs.frozen
+@frozen
 class ScrapeRequest:
     """Asks about torrents without taking part."""
 
@@ -95,7 +94,7 @@ class ScrapeRequest:
     info_hashes: tuple[InfoHash, ...]
 
 
-@attrs.frozen
+@frozen
 class ScrapeResponse:
     """(seeders, completed, leechers) of each torrent, in the order of the request."""
 
@@ -103,7 +102,7 @@ class ScrapeResponse:
     swarms: tuple[tuple[int, int, int], ...]
 
 
-@attrs.frozen
+@frozen
 class ErrorResponse:
     """The tracker will not; ``message`` as it came."""
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import attrs
-
+from ..classes import frozen
 from ..types import Buffer
 
 
-@attrs.frozen
+@frozen
 class OfPiece:
     """A message whose one field is a piece."""
 
     index: int
 
 
-@attrs.frozen
+@frozen
 class OfRange:
     """A message about bytes of one piece: offsets and lengths in bytes."""
 
@@ -25,49 +24,49 @@ class OfRange:
     length: int
 
 
-@attrs.frozen
+@frozen
 class KeepAlive:
     """BEP 3: a message of length zero."""
 
 
-@attrs.frozen
+@frozen
 class Choke:
     """BEP 3, choke."""
 
 
-@attrs.frozen
+@frozen
 class Unchoke:
     """BEP 3, unchoke."""
 
 
-@attrs.frozen
+@frozen
 class Interested:
     """BEP 3, interested."""
 
 
-@attrs.frozen
+@frozen
 class NotInterested:
     """BEP 3, not interested."""
 
 
-@attrs.frozen
+@frozen
 class Have(OfPiece):
     """BEP 3, have: the sender has this piece now."""
 
 
-@attrs.frozen
+@frozen
 class Bitfield:
     """BEP 3, bitfield: one bit per piece, the high bit of the first byte is piece 0."""
 
     data: bytes
 
 
-@attrs.frozen
+@frozen
 class Request(OfRange):
     """BEP 3, request."""
 
 
-@attrs.frozen
+@frozen
 class Piece:
     """BEP 3, piece: one block of it."""
 
@@ -76,44 +75,44 @@ class Piece:
     data: Buffer
 
 
-@attrs.frozen
+@frozen
 class Cancel(OfRange):
     """BEP 3, cancel."""
 
 
-@attrs.frozen
+@frozen
 class Port:
     """BEP 5, port: UDP port of the sender's DHT node."""
 
     port: int
 
 
-@attrs.frozen
+@frozen
 class Suggest(OfPiece):
     """BEP 6, suggest piece."""
 
 
-@attrs.frozen
+@frozen
 class HaveAll:
     """BEP 6, have all."""
 
 
-@attrs.frozen
+@frozen
 class HaveNone:
     """BEP 6, have none."""
 
 
-@attrs.frozen
+@frozen
 class Reject(OfRange):
     """BEP 6, reject request."""
 
 
-@attrs.frozen
+@frozen
 class AllowedFast(OfPiece):
     """BEP 6, allowed fast."""
 
 
-@attrs.frozen
+@frozen
 class Extended:
     """BEP 10: ``ext_id`` 0 is the extension handshake, others are the receiver's choice."""
 
@@ -121,7 +120,7 @@ class Extended:
     payload: bytes
 
 
-@attrs.frozen
+@frozen
 class Unknown:
     """A message whose id none of the BEPs above gives."""
 

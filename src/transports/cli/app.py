@@ -9,12 +9,11 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
 
 import click
 
-from .create import create
-from .demo import demo
 from .failures import (
     FAILED,
     INTERRUPTED,
@@ -24,21 +23,37 @@ from .failures import (
     describe_os_error,
     first_cause,
 )
-from .get import get
-from .info import info
-from .inquiries import announce, scrape
-from .lookup import dht
-from .replay import replay
-from .seed import seed
-from .verify import verify
 
 DEBUG_VARIABLE = "TORRENT_CORE_DEBUG"
 
 
+COMMANDS = {
+    "announce": ("inquiries", "Announce to trackers once."),
+    "create": ("create", "Make a torrent of a file or folder."),
+    "demo": ("demo", "Run a loopback swarm with faults, and tell what happened."),
+    "dht": ("lookup", "Look peers up in the DHT."),
+    "get": ("get", "Download a torrent."),
+    "info": ("info", "Show what a torrent says."),
+    "replay": ("replay", "Run a recorded download again."),
+    "scrape": ("inquiries", "Ask trackers how large a swarm is."),
+    "seed": ("seed", "Seed what is already there."),
+    "verify": ("verify", "Check files against a torrent."),
+}
+"""Every command: the module that has it, by the same name, and what the list says of it."""
+
+
 class _Commands(click.Group):
-    """A group that is interrupted in one line: click writes an empty one first."""
+    """A group that loads a command when it is run, with what it needs: who downloads does not
+    wait for what others would do.  The list of commands is made of names and summaries."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, _listed, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else load(name), rest
 
     def invoke(self, ctx: click.Context) -> object:
+        """Interrupted, it says so in one line: click writes an empty one first."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
@@ -70,8 +85,15 @@ def commands(context: click.Context) -> int:
     return OK
 
 
-for _command in (get, seed, create, info, verify, announce, scrape, dht, replay, demo):
-    commands.add_command(_command)
+for _name, (_, _summary) in COMMANDS.items():
+    commands.add_command(click.Command(_name, short_help=_summary))
+
+
+def load(name: str) -> click.Command:
+    """The command itself."""
+    module, _ = COMMANDS[name]
+    found: click.Command = getattr(import_module(f".{module}", __package__), name)
+    return found
 
 
 def _show_version(context: click.Context, wanted: bool) -> None:

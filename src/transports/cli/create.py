@@ -15,7 +15,7 @@ from .options import piece_length as as_piece_length
 from .options import tracker
 
 
-@click.command(short_help="Make a torrent of a file or folder.")
+@click.command()
 @click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
 @click.option(
     "-o",

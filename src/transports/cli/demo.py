@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 
 
-@click.command(short_help="Run a loopback swarm with faults, and tell what happened.")
+@click.command()
 @click.option(
     "--size",
     type=click.IntRange(1, 1024),

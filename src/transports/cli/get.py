@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .screens import Screen
 
 
-@click.command(short_help="Download a torrent.")
+@click.command()
 @click.argument("source", metavar="SOURCE")
 @click.option(
     "-o",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torrent_core.metainfo import Metainfo
 
 
-@click.command(short_help="Show what a torrent says.")
+@click.command()
 @click.argument("source", metavar="SOURCE")
 @peer_option
 @port_option

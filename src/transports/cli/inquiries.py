@@ -16,13 +16,12 @@ from .options import (
     seconds,
     tracker,
 )
+from .sources import info_hash_of, load_source
 
 if TYPE_CHECKING:
     from torrent_core.actions import TrackerReplied, TrackerScraped
     from torrent_core.discovery import Found
     from torrent_core.trackers import Trackers
-
-HASH_DIGITS = 40
 
 tracker_option = click.option(
     "--tracker",
@@ -52,15 +51,6 @@ class Subject(NamedTuple):
     size: int = 1
 
 
-def info_hash_of(text: str) -> bytes | None:
-    """The info-hash that 40 hexadecimal digits are, or None."""
-    digits = len(text) == HASH_DIGITS and text.isalnum() and text.isascii()
-    try:
-        return bytes.fromhex(text) if digits else None
-    except ValueError:
-        return None
-
-
 def _asked_of_trackers(source: str, urls: tuple[str, ...]) -> Subject:
     """Raises CommandFailed for a source that is none, and where there is no tracker to ask;
     click.UsageError where that could not be otherwise."""
@@ -77,8 +67,6 @@ def read_subject(source: str, urls: tuple[str, ...] = ()) -> Subject:
 
     Raises CommandFailed for a source that is none."""
     from torrent_core.metainfo import MagnetLink
-
-    from .sources import load_source
 
     info_hash = info_hash_of(source)
     if info_hash is not None:
@@ -173,7 +161,7 @@ def _count(number: int | None, noun: str) -> str:
     return f"? {noun}s" if number is None else plural(number, noun)
 
 
-@click.command(short_help="Ask trackers how large a swarm is.")
+@click.command()
 @click.argument("source", metavar="SOURCE")
 @tracker_option
 @timeout_option
@@ -193,7 +181,7 @@ def scrape(source: str, urls: tuple[str, ...], timeout: float, as_json: bool, ba
     return _ask_each(subject, 1, begin, timeout, as_json, backend)
 
 
-@click.command(short_help="Announce to trackers once.")
+@click.command()
 @click.argument("source", metavar="SOURCE")
 @tracker_option
 @click.option(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torrent_core.types import Address
 
 
-@click.group(short_help="Look peers up in the DHT.", invoke_without_command=True)
+@click.group(invoke_without_command=True)
 @click.pass_context
 def dht(context: click.Context) -> int:
     """Ask the distributed hash table."""

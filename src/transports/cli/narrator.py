@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import attrs
-
 from torrent_core import actions
+from torrent_core.classes import frozen
 from torrent_core.types import Address, BlockInfo, CloseReason, LinkId, PeerSource
 from transports.client.dials import PeerUnreachable
 
 from .render import plural
 
 
-@attrs.frozen
+@frozen
 class Story:
     """One report told: the event's name and fields, and a line where people should know."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torrent_core.trace import Divergence, ReplayReport
 
 
-@click.command(short_help="Run a recorded download again.")
+@click.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option(
     "--until",

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 import anyio
 from anyio.abc import TaskStatus
 
+from . import GC_THRESHOLDS
 from .failures import INTERRUPTED, CommandFailed
 
 Work = Callable[[], Awaitable[int]]
@@ -37,6 +38,7 @@ def run_async(
     options = _loop_options(backend)
     handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
     gc.freeze()  # what is loaded now stays for good
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         return anyio.run(
             _guarded, work, on_signal, on_abort, backend=backend, backend_options=options

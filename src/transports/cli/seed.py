@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .screens import Screen
 
 
-@click.command(short_help="Seed what is already there.")
+@click.command()
 @click.argument("torrent", metavar="TORRENT")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @port_option

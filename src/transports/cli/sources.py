@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAGNET_SCHEME = "magnet"
 WEB_SCHEMES = ("http", "https")
 OTHER_SCHEMES = ("ftp", "udp")
+HASH_DIGITS = 40
 
 
 def load_source(source: str) -> Metainfo | MagnetLink:
@@ -62,8 +63,6 @@ def load_torrent(source: str) -> Metainfo:
 
 def _refuse_none(source: str) -> None:
     """Raises click.UsageError for what can name nothing, CommandFailed for a bare info-hash."""
-    from .inquiries import info_hash_of
-
     if not source:
         raise click.UsageError("the source is empty: name a torrent file, a URL or a magnet link")
     if _scheme(source) in WEB_SCHEMES and not _host(source):
@@ -127,3 +126,12 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CommandFailed(f"cannot use {describe_os_error(error)}") from error
+
+
+def info_hash_of(text: str) -> bytes | None:
+    """The info-hash that 40 hexadecimal digits are, or None."""
+    digits = len(text) == HASH_DIGITS and text.isalnum() and text.isascii()
+    try:
+        return bytes.fromhex(text) if digits else None
+    except ValueError:
+        return None

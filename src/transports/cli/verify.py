@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transports.disk.hashing import Digest, PieceReader
 
 
-@click.command(short_help="Check files against a torrent.")
+@click.command()
 @click.argument("torrent", metavar="TORRENT")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @json_option

@@ -2,7 +2,7 @@
 
 from .client import Client
 from .dials import PeerUnreachable
-from .finding import PeerDiscovery
+from .discovery import PeerDiscovery
 from .handle import TorrentHandle
 from .subscription import EventStream
 

@@ -36,7 +36,7 @@ from ..faces import Clock, Machine
 from ..tcp import make_network
 from ..tcp.sockets import close_listeners, describe, local_port, open_listeners
 from .dials import DialWatch
-from .finding import NOWHERE, Means, PeerDiscovery
+from .discovery import NOWHERE, PeerDiscovery, means
 from .handle import TorrentHandle
 from .place import Place
 from .source import PathName, Source, load
@@ -97,7 +97,7 @@ class Client:
         self._preallocate = preallocate
         self._config = config or SessionConfig()
         state = None if state_dir is None else os.path.abspath(state_dir)
-        self._means = Means(discovery or NOWHERE, host, state)
+        self._means = means(discovery or NOWHERE, host, state)
         self._clock = clock
         self._random = random or Random(secrets.randbits(256))
         self._trace = trace

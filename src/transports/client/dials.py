@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
-
 from torrent_core.actions import CancelDial, Close, Dial, Send
+from torrent_core.classes import frozen
 from torrent_core.events import DialFailed, Event, LinkOpened
 from torrent_core.types import Address
 
@@ -16,7 +15,7 @@ NO_ANSWER = "no answer"
 """What is said of a dial that the core gave up."""
 
 
-@attrs.frozen
+@frozen
 class PeerUnreachable:
     """A dial came to nothing; whichever torrent wanted it will dial again."""
 

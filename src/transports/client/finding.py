@@ -1,4 +1,4 @@
-"""How a client finds peers: what its user wants of it, and the sockets and files for that."""
+"""How a client finds peers by other ways than links: the sockets and files for that."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import attrs
 from anyio.abc import SocketAttribute, SocketListener
 
 from torrent_core import DiscoveryConfig, SessionConfig
-from torrent_core.dht import ROUTERS
 from torrent_core.lsd import GROUP_IPV4, GROUP_IPV6
 from torrent_core.types import Address, Family
 
 from ..discoverer import NetworkDiscoverer
 from ..nodes import NodesFile
 from ..udp import MulticastSockets, UdpSockets, close_sockets, open_groups, open_sockets
+from .discovery import Means, PeerDiscovery
 
 NODES_NAME = "dht.nodes"
 """The file in the folder of state that keeps nodes of the DHT."""
@@ -29,54 +29,20 @@ _FAMILIES: dict[int, Family] = {socket.AF_INET: Family.IPV4, socket.AF_INET6: Fa
 _GROUPS = {Family.IPV4: GROUP_IPV4, Family.IPV6: GROUP_IPV6}
 
 
-@attrs.frozen
-class PeerDiscovery:
-    """The means by which a client finds peers; private torrents use their trackers alone."""
-
-    trackers: bool = True
-    """Announce to the trackers that a torrent names."""
-    dht: bool = True
-    """Take part in the DHT."""
-    lsd: bool = True
-    """Announce on the local network."""
-    pex: bool = True
-    """Exchange peers with peers."""
-    routers: tuple[Address, ...] = ROUTERS
-    """Where to enter the DHT the first time: names or literals."""
-
-
-NOWHERE = PeerDiscovery(trackers=False, dht=False, lsd=False, pex=False)
-"""Only peers that are named, or dial us."""
-
-
-class Means:
+class OpenMeans(Means):
     """What a client opens to find peers, and gives back at the end."""
 
     def __init__(self, wanted: PeerDiscovery, host: str | None, state_dir: str | None) -> None:
-        """``host`` is where the client listens: one that listens on loopback alone announces
-        on the local network of this machine alone."""
-        self._wanted = wanted
+        super().__init__(wanted)
         self._is_local = host is not None and _is_loopback(host)
         self._host = host
         self._nodes = None if state_dir is None else NodesFile(os.path.join(state_dir, NODES_NAME))
         self._sockets: list[socket.socket] = []
         self._groups: dict[Address, socket.socket] = {}
 
-    @property
-    def is_needed(self) -> bool:
-        """Whether anything is to be sent by other ways than links."""
-        return self._wanted.trackers or self._wanted.dht or self._wanted.lsd
-
     async def open(self, listeners: list[SocketListener], config: SessionConfig) -> SessionConfig:
-        """Open what is needed; returns ``config`` with what the session must know of it.
-
-        Raises OSError if there is no UDP port to be had."""
+        config = await super().open(listeners, config)
         port = config.torrent.listen_port or 0
-        exchange = config.torrent.exchange_peers and self._wanted.pex
-        torrent = attrs.evolve(config.torrent, exchange_peers=exchange)
-        config = attrs.evolve(config, torrent=torrent)
-        if not self.is_needed:
-            return config
         if self._wanted.trackers or self._wanted.dht:
             self._sockets = await self._open_udp(port)
         families = self._families(listeners)
@@ -84,7 +50,8 @@ class Means:
             self._groups = open_groups(_GROUPS[family] for family in families)
         if self._wanted.dht:
             udp_port: int = self._sockets[0].getsockname()[1]
-            config = attrs.evolve(config, torrent=attrs.evolve(torrent, dht_port=udp_port))
+            torrent = attrs.evolve(config.torrent, dht_port=udp_port)
+            config = attrs.evolve(config, torrent=torrent)
         return attrs.evolve(config, discovery=await self._policy(families))
 
     def _families(self, listeners: list[SocketListener]) -> tuple[Family, ...]:
@@ -119,10 +86,7 @@ class Means:
             nodes=nodes,
         )
 
-    def discoverer(self) -> NetworkDiscoverer | None:
-        """What carries it out, over all that is open; None if nothing is needed."""
-        if not self.is_needed:
-            return None
+    def discoverer(self) -> NetworkDiscoverer:
         interfaces = _loopback_interfaces() if self._is_local else None
         return NetworkDiscoverer(
             datagrams=UdpSockets(self._sockets) if self._sockets else None,
@@ -131,7 +95,6 @@ class Means:
         )
 
     def close(self) -> None:
-        """Give back what is open."""
         close_sockets(self._sockets)
         close_sockets(self._groups.values())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -18,7 +19,6 @@ from torrent_core.actions import (
     Warned,
 )
 from torrent_core.events import AddPeer, DropPeer, Recheck, RemoveTorrent, StopTorrent
-from torrent_core.magnet import Magnet
 from torrent_core.metainfo import MagnetLink, Metainfo, parse_torrent
 from torrent_core.types import Address, StorageFault, TorrentState
 
@@ -27,6 +27,9 @@ from ..disk.workers import Disk, TorrentStorage
 from ..driver import Driver
 from ..errors import StorageError, TorrentGone, TorrentStopped
 from .place import Place
+
+if TYPE_CHECKING:
+    from torrent_core.magnet import Magnet
 
 FATAL_FAULTS = (StorageFault.DISK_FULL, StorageFault.PERMISSION, StorageFault.OTHER)
 """What only a person can mend, so that waiting for it makes no sense: of the other kinds most

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import attrs
+from torrent_core.classes import frozen
 
 
-@attrs.frozen
+@frozen
 class Place:
     """Absolute paths of one torrent."""
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-import attrs
 from anyio.abc import TaskGroup
 
+from torrent_core.classes import frozen
 from torrent_core.limits import BLOCK_SIZE
 from torrent_core.metainfo import Metainfo, TorrentBuilder, choose_piece_length
 
@@ -54,7 +54,7 @@ CHUNK = 1024 * 1024
 OnStatus = Callable[[TorrentHandle], None]
 
 
-@attrs.frozen
+@frozen
 class DemoReport:
     """How the demo went."""
 

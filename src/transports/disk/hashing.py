@@ -15,7 +15,7 @@ from hashlib import sha1
 from itertools import accumulate
 from pathlib import Path
 
-import attrs
+from torrent_core.classes import frozen
 
 READ_SIZE = 1024 * 1024
 """Bytes read at once: a piece may be half a gigabyte, and memory is not."""
@@ -24,7 +24,7 @@ MAX_THREADS = 8
 """More threads only make a spinning disk seek."""
 
 
-@attrs.frozen
+@frozen
 class SourceFile:
     """One file of a payload: where it is, and the bytes it must have."""
 
@@ -33,7 +33,7 @@ class SourceFile:
     length: int
 
 
-@attrs.frozen
+@frozen
 class Digest:
     """One piece read: its SHA-1, or None where some of it is not there."""
 
