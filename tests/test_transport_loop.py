@@ -16,7 +16,7 @@ from transports import watching
 from transports.faces import ReceiveInto
 from transports.tcp import LoopNetwork, TcpNetwork, dialling, loop, make_network
 from transports.tcp.dialling import connect
-from transports.tcp.loop import SENT_AT_ONCE, LoopLink
+from transports.tcp.loop import GATHER, SENT_AT_ONCE, LoopLink
 
 
 @pytest.fixture
@@ -192,6 +192,71 @@ async def test_bytes_go_where_the_machine_wants_them_once_some_have_come():
         pair.link._read()
         assert pair.told[3:] == [BytesPlaced(1, 7)]
         assert pair.link._over.is_set()
+
+
+class Watching:
+    """A loop that notes what it is asked to do."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def add_reader(self, *_what: object) -> None:
+        self.calls.append("look")
+
+    def remove_reader(self, *_what: object) -> None:
+        self.calls.append("look away")
+
+    def call_later(self, delay: float, _what: object) -> object:
+        self.calls.append(f"in {delay}")
+        return self
+
+
+@pytest.mark.anyio
+async def test_more_may_gather_after_a_read_that_is_neither_short_nor_long(monkeypatch):
+    monkeypatch.setattr(loop, "GATHERED", range(4, 8))
+    with Pair() as pair:
+        watching = pair.link._loop = Watching()
+        for said, follows in (
+            (b"one", []),
+            (b"read", ["look away", f"in {GATHER}"]),
+            (b"again", [f"in {GATHER}"]),
+            (b"", ["look"]),  # nothing had gathered
+            (b"reads", ["look away", f"in {GATHER}"]),
+            (b"long reads", ["look"]),
+            (b"long reads", []),
+        ):
+            pair.other.sendall(said)
+            pair.link._readable()
+            assert watching.calls == follows, said
+            watching.calls.clear()
+        assert [len(event.data) for event in pair.told] == [3, 4, 5, 5, 10, 10]
+        pair.other.sendall(b"ended")
+        pair.other.close()
+        pair.link._readable()
+        pair.link._readable()
+        assert watching.calls == ["look away", f"in {GATHER}", "look"]
+        assert pair.link._over.is_set()
+
+
+@given(st.lists(st.binary(min_size=1, max_size=12), max_size=20), st.booleans())
+def test_whatever_gathers_comes_in_order_to_the_end(parts, closes):
+    async def run() -> None:
+        with Pair() as pair, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "GATHERED", range(4, 8))
+            patch.setattr(loop, "GATHER", 0.0)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(pair.run)
+                for part in parts:
+                    pair.other.sendall(part)
+                    await anyio.lowlevel.checkpoint()
+                pair.other.shutdown(socket.SHUT_WR)
+                if closes:
+                    pair.link.close()
+            said, heard = b"".join(parts), b"".join(event.data for event in pair.told)
+            assert heard == said[: len(heard)]
+            assert closes or heard == said
+
+    anyio.run(run)
 
 
 @pytest.mark.anyio

@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import SocketAttribute, SocketListener
 
 from torrent_core.events import BytesPlaced, BytesReceived, Sent
+from torrent_core.limits import BLOCK_SIZE
 from torrent_core.types import Address, LinkId
 
 from ..faces import Feed, ReceiveInto
@@ -28,6 +29,14 @@ RECEIVE_BUFFER = 1024 * 1024
 """Most bytes taken from a socket at once.  What an input costs besides its blocks is then
 shared by 64 of them; with 256 KiB a download took 16 % more processor time, with 512 KiB 4 %.
 Other links wait for some 2 ms meanwhile."""
+
+GATHER = 0.002
+"""Seconds that more may gather in the kernel after a read of more than a block and less than half
+of the buffer: of a fast line a loop that is quicker would get it in bits of 80 KiB, each an input
+with its price.  A download of 1 GiB took an eighth less processor time so, and 4 % less time."""
+
+GATHERED = range(BLOCK_SIZE, RECEIVE_BUFFER // 2)
+"""Bytes of such a read."""
 
 SENT_AT_ONCE = 16 * 1024
 """Bytes handed to the kernel of which ``Sent`` is told at once: a block of payload, which
@@ -97,6 +106,7 @@ class LoopLink:
         self._last = 0  # bytes that the last read gave
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()
+        self._gathering: asyncio.TimerHandle | None = None
         self._queue: deque[memoryview] = deque()
         self._blocked = False  # the loop says when the kernel takes more
         self._untold = 0
@@ -122,10 +132,12 @@ class LoopLink:
 
     async def run(self) -> None:
         """Move bytes both ways until either side ends the link."""
-        self._loop.add_reader(self._socket, self._read)
+        self._loop.add_reader(self._socket, self._readable)
         try:
             await self._over.wait()
         finally:
+            if self._gathering is not None:
+                self._gathering.cancel()
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             if self._ending is not None:
@@ -134,7 +146,17 @@ class LoopLink:
 
     # --- In ----------------------------------------------------------------------------------
 
-    def _read(self) -> None:
+    def _readable(self) -> None:
+        """Read what there is; then do not look before more has gathered, or for more at all."""
+        gathers = self._read() in GATHERED and not self._over.is_set()
+        if gathers and self._gathering is None:
+            self._loop.remove_reader(self._socket)
+        elif not gathers and self._gathering is not None:
+            self._loop.add_reader(self._socket, self._readable)
+        self._gathering = self._loop.call_later(GATHER, self._readable) if gathers else None
+
+    def _read(self) -> int:
+        """Read once; returns how much that was."""
         # To find places costs by the block: not for many more than are likely to be filled.
         most = min(2 * self._last, RECEIVE_BUFFER)
         places = self._receive_into(self._link, most) if most else []
@@ -144,17 +166,18 @@ class LoopLink:
             else:
                 self._last = self._socket.recv_into(self._buffer)
         except (BlockingIOError, InterruptedError):
-            return
+            return 0
         except OSError as error:
             self.detail = self.detail or describe(error)
             self._over.set()
-            return
+            return 0
         if not self._last:
             self._over.set()
         elif places:
             self._feed(BytesPlaced(self._link, self._last))
         else:
             self._feed(BytesReceived(self._link, self._buffer[: self._last]))
+        return self._last
 
     # --- Out ---------------------------------------------------------------------------------
 
