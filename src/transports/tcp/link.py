@@ -8,6 +8,7 @@ import anyio
 from anyio.abc import SocketStream
 
 from torrent_core.events import BytesReceived, Sent
+from torrent_core.limits import BLOCK_SIZE
 from torrent_core.types import LinkId
 
 from ..faces import Feed
@@ -16,6 +17,14 @@ from .sockets import describe
 RECEIVE_CHUNK = 1000 * 1024
 """Most bytes taken from a stream at once (trio gives as much, asyncio's loops 256 KB): the core
 takes up to 64 blocks together, and what an input costs besides is shared by all of them."""
+
+GATHER = 0.002
+"""Seconds that more may gather in the kernel after a read that was neither short nor long: of a
+fast line a loop that is quicker would get it in bits of 80 KiB, each an input with its price.
+Downloads of 1 GiB took an eighth less processor time so, and a little less time."""
+
+GATHERED = range(BLOCK_SIZE, 128 * 1024)
+"""Bytes of such a chunk: more than a block, and less than half of what asyncio's loops give."""
 
 SEND_CHUNK = 128 * 1024
 """Bytes handed to the kernel before ``Sent`` is told: large enough to cost little, small
@@ -64,13 +73,18 @@ class TcpLink:
     async def _read(self) -> None:
         try:
             while True:
-                # Not by name: the memory of what was read, still in the processor's cache, then
-                # serves for what is read next.
-                self._feed(BytesReceived(self._link, await self._stream.receive(RECEIVE_CHUNK)))
+                if self._received(await self._stream.receive(RECEIVE_CHUNK)) in GATHERED:
+                    await anyio.sleep(GATHER)
         except anyio.EndOfStream:
             return
         except (anyio.BrokenResourceError, OSError) as error:
             self.detail = describe(error)
+
+    def _received(self, data: bytes) -> int:
+        """Tell of bytes, and forget them before the next are read: their memory, still in the
+        processor's cache, then serves for those."""
+        self._feed(BytesReceived(self._link, data))
+        return len(data)
 
     async def _write(self) -> None:
         try:

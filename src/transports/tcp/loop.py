@@ -22,7 +22,7 @@ from torrent_core.types import Address, LinkId
 from ..faces import Feed, ReceiveInto
 from .base import BaseNetwork, LiveLink
 from .dialling import connect
-from .link import FLUSH_TIMEOUT
+from .link import FLUSH_TIMEOUT, GATHER
 from .sockets import describe, prepare_socket
 
 RECEIVE_BUFFER = 1024 * 1024
@@ -30,13 +30,9 @@ RECEIVE_BUFFER = 1024 * 1024
 shared by 64 of them; with 256 KiB a download took 16 % more processor time, with 512 KiB 4 %.
 Other links wait for some 2 ms meanwhile."""
 
-GATHER = 0.002
-"""Seconds that more may gather in the kernel after a read of more than a block and less than half
-of the buffer: of a fast line a loop that is quicker would get it in bits of 80 KiB, each an input
-with its price.  A download of 1 GiB took an eighth less processor time so, and 4 % less time."""
-
 GATHERED = range(BLOCK_SIZE, RECEIVE_BUFFER // 2)
-"""Bytes of such a read."""
+"""Bytes of a read after which more may gather: more than a block, and less than half of the
+buffer."""
 
 SENT_AT_ONCE = 16 * 1024
 """Bytes handed to the kernel of which ``Sent`` is told at once: a block of payload, which
