@@ -383,3 +383,25 @@ async def test_a_connection_that_is_gone_before_it_is_looked_at_has_no_address()
             raise OSError(107, "Transport endpoint is not connected")
 
     assert sockets.prepare(Gone()) is None
+
+
+@pytest.mark.anyio
+async def test_more_may_gather_after_a_chunk_that_is_neither_short_nor_long(monkeypatch):
+    chunks = [b"one", b"read", b"again", b"long reads", b"reads"]
+    happened: list[object] = []
+
+    class Saying:
+        async def receive(self, most):
+            if not chunks:
+                raise anyio.EndOfStream
+            return chunks.pop(0)
+
+    async def sleep(seconds):
+        happened.append(seconds)
+
+    monkeypatch.setattr(tcplink, "GATHERED", range(4, 8))
+    monkeypatch.setattr(tcplink.anyio, "sleep", sleep)
+    with anyio.fail_after(PATIENCE):
+        await TcpLink(1, Saying(), lambda event: happened.append(bytes(event.data))).run()
+    waited = tcplink.GATHER
+    assert happened == [b"one", b"read", waited, b"again", waited, b"long reads", b"reads", waited]
