@@ -24,7 +24,8 @@ class Goal(NamedTuple):
     """Whether more is better."""
 
 
-OURS, TRIO = "torrent-core", "torrent-core on trio"
+OURS = "torrent-core"
+STREAMS, TRIO = "torrent-core on streams", "torrent-core on trio"
 
 
 def _speed(what: str, part: str, bound: float, side: str = OURS) -> Goal:
@@ -37,6 +38,7 @@ def _cpu(what: str, part: str, bound: float) -> Goal:
 
 GOALS = [
     _speed("1 GiB from one seeder", "download-1-gib", 1.2),
+    _speed("the same over plain anyio streams, on asyncio", "download-1-gib", 0.9, STREAMS),
     _speed("the same over plain anyio streams, on trio", "download-1-gib", 0.9, TRIO),
     _cpu("1 GiB from one seeder", "download-1-gib", 1.0),
     _speed("16 MiB, start included", "download-16-mib", 1.3),
@@ -50,6 +52,7 @@ GOALS = [
     _cpu("1 GiB to libtorrent", "seed-1-gib", 1.3),
     Goal("peak memory, 1 GiB, MiB", "download-1-gib", ("sides", OURS, "peak_mib"), 80),
     Goal("`block_us`", "core", ("block_us",), 8),
+    Goal("`block_one_us`", "core", ("block_one_us",), 16),
     Goal("`have_many_us`", "core", ("have_many_us",), 10),
     Goal("`have_alone_us`", "core", ("have_alone_us",), 10),
     Goal("`pick_us`", "core", ("pick_us",), 30),
