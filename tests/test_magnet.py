@@ -79,6 +79,17 @@ def test_a_magnet_is_resolved_and_downloaded_on_one_link(
     ]
 
 
+def test_a_magnet_whose_metadata_is_here_has_nothing_left_to_do() -> None:
+    fair = Fair()
+    fair.seek()
+    magnet = fair.session.magnets.get(fair.name)
+    assert magnet is not None
+    fair.join(Teller, 0)
+    assert fair.is_resolved
+    assert magnet.metainfo is not None
+    assert magnet.next_deadline() is None
+
+
 def test_the_report_holds_a_torrent_file_with_the_trackers_of_the_link() -> None:
     fair = Fair()
     peer = fair.make(Teller, 0)
