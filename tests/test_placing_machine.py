@@ -102,5 +102,5 @@ def every_run() -> Any:
     """Places also for what is not worth it: pieces are short here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(expected, "MIN_PLACED_BLOCKS", 1)
-        patch.setattr(framing, "MIN_BLOCKS_TOGETHER", 1)
+        patch.setattr(framing, "_LONG", 0)
         yield

@@ -38,6 +38,9 @@ Handler: TypeAlias = Callable[[memoryview], PeerEvent | None]
 
 _PREFIX = PREFIX.size
 _WITH_ID = _PREFIX + 1
+_LONG = (MIN_BLOCKS_TOGETHER - 1) * STRIDE
+"""Bytes of an input from which on it may hold that many blocks."""
+
 _WHOLE_BLOCK = PIECE_OVERHEAD + BLOCK_SIZE
 
 _BLOCKS = Struct(f"{PIECE_HEADER.format}{BLOCK_SIZE}x")
@@ -118,8 +121,9 @@ class Framer:
 
         Raises WireError at the first that breaks the protocol, after all that came before it.
         """
-        blocks = len(data) // STRIDE + 1  # of which one may have begun before
-        landing = self._landing(blocks) if blocks >= MIN_BLOCKS_TOGETHER else None
+        if len(data) < _LONG:
+            return self._split(data, now)
+        landing = self._landing(len(data) // STRIDE + 1)  # one of them may have begun before
         if landing is None or not (taken := landing.take(data)):
             return self._split(data, now)
         return chain(self._landed(landing, taken, now), self._split(data[taken:], now))
@@ -151,17 +155,14 @@ class Framer:
                 if event is not None:
                     yield event
         except WireError:
-            yield from self._told()
+            gained = self._haves.told()
+            if gained is not None:
+                yield gained
             raise
         if blocks:
             yield BlocksReceived(blocks)
         self._tail += data[at:]
-        if self._haves.indices:
-            yield from self._told()
-
-    def _told(self) -> Iterator[PeerEvent]:
-        gained = self._haves.told()
-        if gained is not None:
+        if self._haves.indices and (gained := self._haves.told()) is not None:
             yield gained
 
     def _whole_blocks(self, data: memoryview, at: int, blocks: list[Block], now: float) -> int:
