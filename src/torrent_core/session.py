@@ -20,6 +20,7 @@ from .budget import Budget
 from .classes import define, frozen
 from .deadlines import Deadline, Deadlines, soonest
 from .discovery import DiscoveryConfig
+from .dues import Dues
 from .errors import LocalProtocolError, WireError
 from .events import (
     AddMagnet,
@@ -108,11 +109,7 @@ class Session:
         self._dials: dict[int, _Member] = {}
         self._next_dial = count(1)
         self._removing: dict[InfoHash, None] = {}
-        self._deadlines: Deadlines[InfoHash] = Deadlines()
-        self._reasons: dict[InfoHash, str] = {}
-        self._moving: _Member | None = None  # whose deadline is to be asked for again
-        self._ranks: dict[InfoHash, int] = {}  # in which order they were added
-        self._next_rank = count(1)
+        self._dues: Dues[_Member] = Dues(self._has)
         self._now = 0.0
         port = self.config.torrent.listen_port
         self._finder = Finder(self.config.discovery, peer_id=peer_id, port=port, random=random)
@@ -155,7 +152,7 @@ class Session:
     def _settle(self) -> list[Action]:
         """The end of a step that discovery has to do with."""
         actions: list[Action] = []
-        self._rearm()  # torrents may be told things by others than us
+        self._dues.settle()  # torrents may be told things by others than us
         while found := self._finder.settle(self._now):
             for value in found:
                 if isinstance(value, PeersFound):
@@ -167,11 +164,9 @@ class Session:
 
     def next_deadline(self) -> Deadline | None:
         """When ``handle(Tick(), ...)`` is owed at the latest, and why; None if never."""
-        self._rearm()
-        first = self._deadlines.soonest()
         shaking = self._handshakes.soonest()
         return soonest(
-            None if first is None else Deadline(first[0], self._reasons[first[1]]),
+            self._dues.first(),
             None if shaking is None else Deadline(shaking[0], "handshake"),
             self._finder.next_deadline(),
         )
@@ -203,7 +198,7 @@ class Session:
         self._check_new(info_hash)
         torrent = self._make_torrent(event.metainfo, event.priorities)
         self.torrents.add(info_hash, torrent)
-        self._ranks[info_hash] = next(self._next_rank)
+        self._dues.add(info_hash)
         return self._forward(torrent, StartTorrent(info_hash, event.resume))
 
     def _check_new(self, info_hash: InfoHash) -> None:
@@ -243,7 +238,7 @@ class Session:
             node_seen=lambda address: self._finder.node_seen(info_hash, address),
         )
         self.magnets.add(info_hash, magnet)
-        self._ranks[info_hash] = next(self._next_rank)
+        self._dues.add(info_hash)
         return self._forward(magnet, StartTorrent(info_hash, event.resume))
 
     def _resolved(self, magnet: Magnet, metainfo: Metainfo) -> list[Action]:
@@ -259,7 +254,7 @@ class Session:
         for dial_id, owner in self._dials.items():
             if owner is magnet:
                 self._dials[dial_id] = torrent
-        self._turn_to(torrent)
+        self._dues.turn_to(torrent)
         actions = torrent.handle(StartTorrent(info_hash, magnet.resume), self._now)
         for handed in magnet.give_away():
             self._routes[handed.link] = torrent
@@ -285,6 +280,9 @@ class Session:
     def _member(self, info_hash: InfoHash) -> _Member | None:
         return self.torrents.get(info_hash) or self.magnets.get(info_hash)
 
+    def _has(self, torrent: _Member) -> bool:
+        return self._member(torrent.info_hash) is torrent
+
     def _named(self, info_hash: InfoHash) -> _Member:
         torrent = self._member(info_hash)
         if torrent is None:
@@ -292,7 +290,7 @@ class Session:
         return torrent
 
     def _forward(self, torrent: _Member, event: Event) -> list[Action]:
-        self._turn_to(torrent)
+        self._dues.turn_to(torrent)
         actions = torrent.handle(event, self._now)
         self._after(torrent)
         if not isinstance(torrent, Torrent) and torrent.metainfo is not None:
@@ -302,41 +300,19 @@ class Session:
     def _after(self, torrent: _Member) -> None:
         """A torrent has moved: its removal may be complete."""
         info_hash = torrent.info_hash
-        if self._member(info_hash) is not torrent:
+        if not self._has(torrent):
             return  # removed; its last dials and links are still being answered
         self._finder.note(torrent)
         if info_hash in self._removing and torrent.state is TorrentState.STOPPED:
             self._forget(info_hash)
 
     def _forget(self, info_hash: InfoHash) -> None:
-        del self._removing[info_hash], self._ranks[info_hash]
-        self._deadlines.clear(info_hash)
-        self._reasons.pop(info_hash, None)
+        del self._removing[info_hash]
+        self._dues.forget(info_hash)
         self.torrents.remove(info_hash)
         self.magnets.remove(info_hash)
         for budget in self._shared:
             budget.forget(info_hash)
-
-    def _turn_to(self, torrent: _Member) -> None:
-        """A torrent is about to move, and its deadline with it.
-
-        One that takes several events in turn is asked for its deadline once.  It is asked before
-        another moves, as that may take what they share: so nothing depends on when ours is asked
-        for, and the order of equal ones is that of the ranks."""
-        if torrent is not self._moving:
-            self._rearm()
-            self._moving = torrent
-
-    def _rearm(self) -> None:
-        torrent, self._moving = self._moving, None
-        if torrent is None or self._member(torrent.info_hash) is not torrent:
-            return
-        due = torrent.next_deadline()
-        if due is None:
-            self._deadlines.clear(torrent.info_hash)
-        else:
-            self._deadlines.set(torrent.info_hash, due.when, self._ranks[torrent.info_hash])
-            self._reasons[torrent.info_hash] = due.why
 
     def _share_out(self) -> list[Action]:
         """Tell those who were refused memory, links or dials that some came free."""
@@ -348,7 +324,7 @@ class Session:
         while waiting := [name for budget in budgets for name in budget.take_waiting()]:
             for info_hash in waiting:
                 torrent = self._named(info_hash)  # a removal has it forgotten by the budgets
-                self._turn_to(torrent)
+                self._dues.turn_to(torrent)
                 actions += torrent.resume_requests(self._now)
                 self._after(torrent)
             actions += self._make_room()
@@ -360,7 +336,7 @@ class Session:
         if info_hash is None:
             return []
         torrent = self._named(info_hash)
-        self._turn_to(torrent)
+        self._dues.turn_to(torrent)
         actions = torrent.give_way(self._now)
         self._after(torrent)
         return actions
@@ -458,7 +434,7 @@ class Session:
             pending.since += seconds
             self._handshakes.set(link, pending.since + HANDSHAKE_TIMEOUT)
         for torrent in self._members:
-            self._turn_to(torrent)
+            self._dues.turn_to(torrent)
             torrent.postpone(seconds)
 
     # --- Dials and time --------------------------------------------------------------------
@@ -481,21 +457,16 @@ class Session:
         return actions
 
     def _heard(self, event: Any) -> list[Action]:
-        self._rearm()  # as in ``_settle``
+        self._dues.settle()  # as in ``_settle``
         self._finder.handle(event, self._now)
         return []
 
     def _tick(self, event: Tick) -> list[Action]:
-        self._rearm()  # as in ``_settle``
+        self._dues.settle()  # as in ``_settle``
         self._finder.tick(self._now)
         actions: list[Action] = []
         while (link := self._handshakes.pop_due(self._now)) is not None:
             actions += self._refuse(link, CloseReason.HANDSHAKE_TIMEOUT)
-        while (info_hash := self._next_due()) is not None:
+        while (info_hash := self._dues.pop_due(self._now)) is not None:
             actions += self._forward(self._named(info_hash), event)
         return actions
-
-    def _next_due(self) -> InfoHash | None:
-        """The next torrent that has something to do now."""
-        self._rearm()
-        return self._deadlines.pop_due(self._now)

@@ -36,8 +36,9 @@ from ..faces import Clock, Machine
 from ..tcp import make_network
 from ..tcp.sockets import close_listeners, describe, local_port, open_listeners
 from .dials import DialWatch
-from .discovery import NOWHERE, PeerDiscovery, means
+from .discovery import NOWHERE, PeerDiscovery
 from .handle import TorrentHandle
+from .means import means
 from .place import Place
 from .source import PathName, Source, load
 from .subscription import ClientReport, EventStream, Subscriptions
