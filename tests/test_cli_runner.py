@@ -72,7 +72,7 @@ def test_the_garbage_collector_is_as_it_was_when_a_command_is_over(monkeypatch):
 
     monkeypatch.setattr("transports.cli.app.run", run)
     assert cli.main([]) == 0
-    assert during == [(cli.GC_LOADING, False), (cli.GC_THRESHOLDS, True)]
+    assert during == [(cli.GC_LOADING, False), (cli.GC_WORKING, True)]
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,17 +16,22 @@ from torrent_core.errors import LocalProtocolError
 from torrent_core.limits import (
     HANDSHAKE_TIMEOUT,
     IDLE_TIMEOUT,
+    KEEPALIVE_INTERVAL,
     LATENESS_FLOOR,
     LATENESS_UNKNOWN,
     REQUEST_TIMEOUT,
     SLEPT,
 )
+from torrent_core.testing import make_torrent
+from torrent_core.torrent import Torrent
 from torrent_core.torrent.waking import lateness
-from torrent_core.types import CloseReason, ReleaseCause
+from torrent_core.types import Address, CloseReason, ReleaseCause
 from torrent_core.wire import messages as wire
+from torrent_core.wire.handshake import Handshake
+from torrent_core.wire.handshake import encode as encode_handshake
 from world import BLOCK
 from world_peers import Leech, Mute, Peer, Seed
-from world_swarm import Swarm, answer, unchoked
+from world_swarm import OURS, Swarm, answer, unchoked
 
 HOUR = 3600.0
 moments = st.floats(0, 1e7)
@@ -221,3 +228,22 @@ def test_a_machine_that_waited_for_nothing_did_not_oversleep() -> None:
     seed = swarm.join(Seed)
     swarm.finish(5)
     assert seed.blocks_sent == 2
+
+
+def test_a_link_that_shakes_hands_after_a_sleep_owes_its_keep_alive_before_another_is_late() -> (
+    None
+):
+    """Nothing but the handshake has left since, and that was long ago."""
+    meta, _ = make_torrent(4 * BLOCK, 2 * BLOCK)
+    torrent = Torrent(meta, peer_id=OURS, random=Random(1))
+    start = torrent.handle(ev.StartTorrent(meta.info_hash), 0.0)
+    (job,) = (action.job for action in start if isinstance(action, act.StatFiles))
+    torrent.handle(ev.FilesStated(meta.info_hash, job, (None,)), 0.0)
+    for link, now in enumerate((0.0, 9.0)):
+        address = Address("192.0.2.1", 10 + link)
+        dials = torrent.handle(ev.AddPeer(meta.info_hash, address), now)
+        (dial,) = (action.dial_id for action in dials if isinstance(action, act.Dial))
+        torrent.handle(ev.LinkOpened(link, address, dial), now)
+    hands = encode_handshake(Handshake(meta.info_hash, b"-XX0000-abcdefghijkl", bytes(8)))
+    torrent.handle(ev.BytesReceived(1, hands), HOUR)
+    assert torrent._links.next_deadline() == Deadline(9.0 + KEEPALIVE_INTERVAL, "keep-alive")

@@ -2,8 +2,9 @@
 
 attrs writes ``__repr__``, ``__eq__`` and ``__hash__`` for each class anew, as source that is
 compiled when the module is loaded: more than half of what a class costs, and a sixth of the
-start of a program that has two hundred of them.  Here they are written once, for any class:
-they say and compare the same, a microsecond slower, and no transfer calls them.
+start of a program that has two hundred of them.  Here they are written once, for any class: they
+say and compare what attrs would have them, a microsecond slower, and no transfer calls them.  What
+attrs can be told of single fields in this is not looked at, but for ``repr=False``.
 
 Type checkers see attrs itself, so that they know these classes, and ``attrs.evolve`` of them.
 """

@@ -262,8 +262,9 @@ class LinkTable(_Own[L]):
     def _first(self) -> tuple[Deadline, L] | None:
         """The first deadline of any link, and whose it is.
 
-        Whatever is said or heard puts a link's deadline off, so that what is noted is too early
-        at worst: it is looked at when it seems to be the first, and not with every message.
+        Once hands are shaken, whatever is said or heard puts a link's deadline off, so that what is
+        noted is too early at worst: it is looked at when it seems to be the first, and not with
+        every message.
         """
         while (first := self._deadlines.soonest()) is not None:
             link = self._by_ordinal[first[1]]

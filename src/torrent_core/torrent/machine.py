@@ -253,6 +253,7 @@ class LinkMachine(_Own, Generic[L]):
             self._close(surplus, CloseReason.DUPLICATE_PEER)
         if surplus is not link:
             self._links.shaken(link, event)
+            self._links.arm(link)  # after a sleep, a keep-alive is owed before a handshake was
 
     def _has_node(self, link: L, event: peer.PortReceived) -> None:
         """BEP 5: the peer has a node of the DHT.  What it says again is not looked at."""

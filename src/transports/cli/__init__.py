@@ -19,14 +19,14 @@ from typing import NoReturn
 REQUIRED = ("click", "rich", "anyio")
 """What the ``cli`` extra brings."""
 
-GC_THRESHOLDS = (20_000, 20, 50)
-"""Objects made before the collector looks at them, and how often it looks at older ones
-(Python: 700, 10, 10), once an event loop runs.  What a transfer makes, some hundred requests at
-a time, seldom needs its help; it took 4 % of a download."""
-
 GC_LOADING = (500_000, 20, 50)
-"""The same until then.  A start makes an eighth of that, and what is loaded stays: there is nothing
-to be found, and it took 12 % of the start to see that."""
+"""Objects made before the garbage collector looks at them, and how often it looks at older ones
+(Python: 700, 10, 10), while modules are loaded.  A start makes an eighth of that, and what is
+loaded stays: there is nothing to be found, and it took 12 % of the start to see that."""
+
+GC_WORKING = (20_000, 20, 50)
+"""The same of what runs long (``at_work``).  What a transfer makes, some hundred requests at a
+time, seldom needs the collector's help; it took 4 % of a download."""
 
 
 def script() -> NoReturn:
@@ -41,8 +41,9 @@ def script() -> NoReturn:
 def _leave(ended: list[int]) -> None:
     """End the process on the spot.
 
-    Threads are over by now, and what was to be done at the exit is.  Python would take its
-    modules apart, object by object, for as long as a twelfth of a start: the system is faster.
+    Threads are over by now, and so is what was to be done at the exit since ``script`` began.
+    Python would take its modules apart, object by object, for as long as a twelfth of a start: the
+    system is faster.
     """
     try:
         sys.stdout.flush()
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     try:
-        with _seldom_collected():
+        with _collected(*GC_LOADING):
             from .app import run
 
             status = run(argv)
@@ -88,11 +89,22 @@ def _let_signals_pass() -> None:
 
 
 @contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Have the garbage collector look less often."""
+def _collected(*thresholds: int) -> Iterator[None]:
+    """Have the garbage collector look as seldom as that."""
     before = gc.get_threshold()
-    gc.set_threshold(*GC_LOADING)
+    gc.set_threshold(*thresholds)
     try:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """What is loaded by now stays for good, and what is made from now on may be garbage."""
+    gc.freeze()
+    with _collected(*GC_WORKING):
+        try:
+            yield
+        finally:
+            gc.unfreeze()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from . import at_work
 from .failures import OK, CommandFailed
 from .options import json_option, moment
 
@@ -52,7 +53,8 @@ def replay_file(file: Path, until: float | None) -> ReplayReport:
     from transports.tracefile import chunks_of
 
     try:
-        report = run(chunks_of(file), until=until)
+        with at_work():
+            report = run(chunks_of(file), until=until)
         if report.machine is None:
             raise TraceError("cut short", f"byte {report.read}")
     except TraceError as error:

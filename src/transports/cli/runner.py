@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -11,7 +10,7 @@ from importlib.util import find_spec
 import anyio
 from anyio.abc import TaskStatus
 
-from . import GC_THRESHOLDS
+from . import at_work
 from .failures import INTERRUPTED, CommandFailed
 
 Work = Callable[[], Awaitable[int]]
@@ -37,14 +36,12 @@ def run_async(
         raise CommandFailed(f"{backend} is not installed: pip install {backend}")
     options = _loop_options(backend)
     handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
-    gc.freeze()  # what is loaded now stays for good
-    gc.set_threshold(*GC_THRESHOLDS)
     try:
-        return anyio.run(
-            _guarded, work, on_signal, on_abort, backend=backend, backend_options=options
-        )
+        with at_work():
+            return anyio.run(
+                _guarded, work, on_signal, on_abort, backend=backend, backend_options=options
+            )
     finally:
-        gc.unfreeze()
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
