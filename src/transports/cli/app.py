@@ -122,7 +122,7 @@ def run(argv: Sequence[str] | None) -> int:
                 prog_name="torrent-core",
                 standalone_mode=False,
             )
-        sys.stdout.flush()
+            sys.stdout.flush()
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:
         return _status_of(error)
     return status if isinstance(status, int) else OK

@@ -171,6 +171,7 @@ def _shown(text: str) -> str:
 def _hash(payload: Payload, piece_length: int) -> bytes:
     from transports.disk.hashing import PieceReader, SourceFile, digests
 
+    from .heldback import interruptible
     from .screens import HashProgress
 
     files = [SourceFile(*pair) for pair in zip(payload.paths, payload.lengths, strict=True)]
@@ -178,7 +179,7 @@ def _hash(payload: Payload, piece_length: int) -> bytes:
     progress = HashProgress(payload.name, reader.total)
     hashes = bytearray()
     try:
-        for digest in digests(reader):
+        for digest in interruptible(digests(reader)):
             if digest.sha1 is None:
                 names = ", ".join(str(files[i].path) for i in reader.files_of(digest.piece))
                 raise CommandFailed(f"a file became shorter while it was read: one of {names}")

@@ -71,6 +71,7 @@ def check(metainfo: Metainfo, folder: Path, *, quiet: bool) -> Findings:
     """Hash every piece, showing progress unless ``quiet``."""
     from transports.disk.hashing import PieceReader, SourceFile, digests
 
+    from .heldback import interruptible
     from .screens import HashProgress
 
     reader = PieceReader(
@@ -83,7 +84,7 @@ def check(metainfo: Metainfo, folder: Path, *, quiet: bool) -> Findings:
     progress = HashProgress(metainfo.name, metainfo.total_length, quiet=quiet)
     bad: list[Digest] = []
     try:
-        for digest in digests(reader):
+        for digest in interruptible(digests(reader)):
             if digest.sha1 != metainfo.piece_hash(digest.piece):
                 bad.append(digest)
             progress.advance(digest.length)

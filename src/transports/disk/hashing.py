@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha1
 from itertools import accumulate
@@ -110,7 +110,7 @@ def _zeros(count: int) -> Iterator[bytes]:
         count -= chunk
 
 
-def digests(reader: PieceReader, threads: int | None = None) -> Iterator[Digest]:
+def digests(reader: PieceReader, threads: int | None = None) -> Generator[Digest, None, None]:
     """Every piece's digest, in order; never more pieces in hand than threads can use.
 
     Raises OSError as ``PieceReader.digest`` does.
