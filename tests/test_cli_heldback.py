@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Generator
 
 import pytest
 
-from transports.cli.heldback import SIGNALS, interruptible
+from test_cli_app import run_python
+from transports.cli.heldback import interruptible
+from transports.cli.signals import SIGNALS
 
 
 def handlers() -> list[object]:
@@ -93,13 +93,12 @@ sys.exit(main(["create", sys.argv[2], "-o", sys.argv[3]]))
 
 @pytest.mark.parametrize("at", [1, 2, 5, 20, 50])
 def test_whichever_lock_it_finds_taken_the_command_ends(at: int, tmp_path) -> None:
-    (tmp_path / "payload").write_bytes(bytes(1 << 20))
-    code = [sys.executable, "-c", AT_EACH_LOCK, str(at), "payload", "made.torrent"]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    run = subprocess.run(code, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=20)
+    payload, made = tmp_path / "payload", tmp_path / "made.torrent"
+    payload.write_bytes(bytes(1 << 20))
+    run = run_python(AT_EACH_LOCK, str(at), str(payload), str(made))
     assert run.returncode == 130, run.stderr
     assert run.stderr.splitlines()[-1] == "error: interrupted"
-    assert not (tmp_path / "made.torrent").exists()
+    assert not made.exists()
 
 
 TWICE = """
@@ -115,5 +114,4 @@ list(interruptible(stuck()))
 
 
 def test_a_second_signal_ends_the_process_on_the_spot() -> None:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    assert subprocess.run([sys.executable, "-c", TWICE], env=env, timeout=60).returncode == 130
+    assert run_python(TWICE).returncode == 130

@@ -14,6 +14,7 @@ import pytest
 from transports import cli
 from transports.cli import runner
 from transports.cli.failures import INTERRUPTED, CommandFailed
+from transports.cli.signals import SIGNALS
 
 STUBBORN = """
 import signal, os, sys, anyio
@@ -201,6 +202,6 @@ def test_the_handlers_of_signals_are_as_they_were_afterwards(backend: str) -> No
     async def work() -> int:
         return 0
 
-    before = [signal.getsignal(number) for number in runner.SIGNALS]
+    before = [signal.getsignal(number) for number in SIGNALS]
     runner.run_async(work, backend=backend, on_signal=nothing, on_abort=nothing)
-    assert [signal.getsignal(number) for number in runner.SIGNALS] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before

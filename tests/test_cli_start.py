@@ -10,6 +10,7 @@ from typing import IO
 
 import pytest
 
+from test_cli_app import run_python
 from transports import cli
 from transports.cli.app import COMMANDS, load
 from transports.cli.options import NO_DISCOVERY_VARIABLE
@@ -40,14 +41,8 @@ def loaded_by(*arguments: str) -> set[str]:
         "import sys; from transports.cli import main; status = main(sys.argv[1:]);"
         "print(status, *sys.modules)"
     )
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )
+    run = run_python(code, *arguments)
+    assert run.returncode == 0, run.stderr
     status, *modules = run.stdout.splitlines()[-1].split()
     assert status == "0", run.stderr
     return set(modules)

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import NoReturn
 
+from .signals import SIGNALS
+
 REQUIRED = ("click", "rich", "anyio")
 """What the ``cli`` extra brings."""
 
@@ -83,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _let_signals_pass() -> None:
     """The process is about to end, and its status is settled."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         with suppress(ValueError):  # only the main thread may
             signal.signal(number, signal.SIG_IGN)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from types import FrameType
 from typing import TypeVar
 
 from .failures import INTERRUPTED
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from .signals import SIGNALS, handlers_kept
 
 T = TypeVar("T")
 
@@ -43,15 +43,11 @@ def _held_back() -> Iterator[Callable[[], None]]:
         if came:
             raise KeyboardInterrupt
 
-    handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
-    try:
+    if threading.current_thread() is not threading.main_thread():  # the host owns the signals
+        yield look
+        return
+    with handlers_kept():
         for number in SIGNALS:
             signal.signal(number, note)
-    except ValueError:  # only the main thread may; elsewhere the host owns the signals
-        handlers.clear()
-    try:
         yield look
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
     look()

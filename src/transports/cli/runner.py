@@ -12,11 +12,10 @@ from anyio.abc import TaskStatus
 
 from . import at_work
 from .failures import INTERRUPTED, CommandFailed
+from .signals import SIGNALS, handlers_kept
 
 Work = Callable[[], Awaitable[int]]
 Callback = Callable[[], None]
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _nothing() -> None:
@@ -35,15 +34,10 @@ def run_async(
     if find_spec(backend) is None:
         raise CommandFailed(f"{backend} is not installed: pip install {backend}")
     options = _loop_options(backend)
-    handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
-    try:
-        with at_work():
-            return anyio.run(
-                _guarded, work, on_signal, on_abort, backend=backend, backend_options=options
-            )
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    with handlers_kept(), at_work():
+        return anyio.run(
+            _guarded, work, on_signal, on_abort, backend=backend, backend_options=options
+        )
 
 
 def _loop_options(backend: str) -> dict[str, bool]:
