@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 
 import pytest
@@ -33,6 +34,7 @@ SCARCE = SessionConfig(max_links=3, max_half_open=1)
 BYSTANDER = Address("192.0.2.1", 9)
 
 
+@cache
 def busy() -> Party:
     """Three torrents that take dials and links from each other, one of them removed."""
     party = Party(40 * BLOCK, 8 * BLOCK, 4 * BLOCK, config=SCARCE)
@@ -49,14 +51,11 @@ def busy() -> Party:
     return party
 
 
-PARTY = busy()
-
-
 def replayed(asked: list[bool]) -> tuple[list[int], dict[int, Deadline | None]]:
     """How many actions each step has, and what the session said when it was asked."""
     session = Session(OURS, Random(1), SCARCE)
     counts, said = [], {}
-    for at, step in enumerate(PARTY.trace):
+    for at, step in enumerate(busy().trace):
         counts.append(len(session.handle(step.event, step.now)))
         if asked[at % len(asked)]:
             said[at] = session.next_deadline()
@@ -67,7 +66,7 @@ def replayed(asked: list[bool]) -> tuple[list[int], dict[int, Deadline | None]]:
 def test_what_a_session_says_does_not_depend_on_what_it_was_asked(asked: list[bool]) -> None:
     always, all_said = replayed([True])
     counts, said = replayed(asked)
-    assert counts == always == [len(step.actions) for step in PARTY.trace]
+    assert counts == always == [len(step.actions) for step in busy().trace]
     assert said == {at: all_said[at] for at in said}
 
 

@@ -3,8 +3,7 @@
     DOWNLOADING -> HASHING -> WRITING -> verified
     DOWNLOADING -> FLUSHING -> HASHING (from storage) -> verified     if blocks left memory
 
-Whoever hashes may write as well, if he knows what digest is expected, and then WRITING is over
-at once.
+Whoever hashes may write as well, if he knows what digest is expected: there is no WRITING then.
 
 A digest that differs sends the piece back to DOWNLOADING; ``blaming`` has what follows.
 Nothing is announced before it is written.  Writing, and what becomes of failures, is in

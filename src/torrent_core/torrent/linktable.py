@@ -138,7 +138,7 @@ class LinkTable(_Own[L]):
         made = self._make(wire, handed)
         self._links.add(handed.link, made)
         self._by_ordinal[state.ordinal] = made
-        self._arm(state.ordinal, wire.next_deadline())
+        self.arm(made)
         self.touch(made)
         return made
 
@@ -246,7 +246,7 @@ class LinkTable(_Own[L]):
 
     def arm(self, link: L) -> None:
         """Note when something is due of the link."""
-        self._arm(link.state.ordinal, link.wire.next_deadline())
+        self._note(link, link.wire.next_deadline())
 
     def postpone(self, seconds: float) -> None:
         """Hold the last ``seconds`` against no peer; what is due of ours stays due."""
@@ -271,11 +271,11 @@ class LinkTable(_Own[L]):
             due = link.wire.next_deadline()
             if due is not None and due.when <= first[0]:
                 return due, link
-            self._arm(first[1], due)
+            self._note(link, due)
         return None
 
-    def _arm(self, ordinal: int, due: Deadline | None) -> None:
-        self._deadlines.put(ordinal, None if due is None else due.when)
+    def _note(self, link: L, due: Deadline | None) -> None:
+        self._deadlines.put(link.state.ordinal, None if due is None else due.when)
 
 
 def one_too_many(first: L, link: L, *, we_are_greater: bool) -> L:
